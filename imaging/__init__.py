@@ -1,0 +1,1 @@
+"""The ground floor: pictures, holes, windows, blending, layers, layered files."""
