@@ -1,0 +1,1 @@
+"""Network architectures, each in a file of its own, without weights."""

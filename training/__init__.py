@@ -1,0 +1,1 @@
+"""Training: pictures, holes, losses, and the script that trains the embedded network."""
