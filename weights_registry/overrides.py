@@ -1,0 +1,70 @@
+"""A local file or folder that stands in for an entry of the catalog."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from ..imaging.errors import InputError, WeightsError
+from .catalog import WeightsEntry
+from .catalog import entry as catalog_entry
+from .checksum import matches
+from .formats import check_file
+from .settings import HubSettings
+
+log = logging.getLogger(__name__)
+
+
+def override(entry: WeightsEntry, settings: HubSettings) -> Path | None:
+    """The file or folder that the user put in place of `entry`, or None.
+
+    Whoever names a file of their own means it, so another checksum than the catalog's is accepted, with a warning
+    in the log; a file that could run code (see `formats`) is not.
+
+    Raises:
+        InputError: the path does not exist, is a file where a folder is needed, or names an unknown entry.
+        WeightsError: the file is of a kind that is never loaded.
+    """
+    path = _named(entry, settings) or _in_folder(entry, settings)
+    if path is None or entry.is_folder:
+        return path
+    check_file(path, entry.format)
+    pinned = entry.files[0]
+    if pinned.sha256 and not matches(path, pinned, settings):
+        if entry.format == "torchscript":
+            raise WeightsError(
+                f"{path} stands in for '{entry.name}' but is another file, and TorchScript runs code: "
+                "give the file that the catalog pins, or an entry of your own with its sha256 in INPAINT_LENS_CATALOG."
+            )
+        log.warning("%s stands in for '%s' and is not the file that the catalog pins.", path, entry.name)
+    return path
+
+
+def _named(entry: WeightsEntry, settings: HubSettings) -> Path | None:
+    for name in settings.weights:
+        catalog_entry(name, settings)
+    path = settings.weights.get(entry.name)
+    if path is None:
+        return None
+    if path.is_dir() and not entry.is_folder:
+        path = path / entry.filename
+    if entry.is_folder and not path.is_dir():
+        raise InputError(f"'{entry.name}' is a folder of files and {path} is no folder: correct INPAINT_LENS_WEIGHTS.")
+    if not path.exists():
+        raise InputError(f"There is no {path}, which should stand in for '{entry.name}': correct INPAINT_LENS_WEIGHTS.")
+    return path
+
+
+def _in_folder(entry: WeightsEntry, settings: HubSettings) -> Path | None:
+    folder = settings.weights_dir
+    if folder is None:
+        return None
+    if not folder.is_dir():
+        raise InputError(f"There is no folder {folder}: correct INPAINT_LENS_WEIGHTS_DIR.")
+    if entry.is_folder:
+        return folder / entry.name if (folder / entry.name).is_dir() else None
+    suffix = Path(entry.filename).suffix
+    for path in (folder / f"{entry.name}{suffix}", folder / entry.name / entry.filename, folder / entry.filename):
+        if path.is_file():
+            return path
+    return None
