@@ -1,0 +1,61 @@
+"""An explanation in plain words, doubts included."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .region import direction
+
+if TYPE_CHECKING:
+    from .report import Attribution
+
+
+def sentence(found: Attribution) -> str:
+    """What `found` says: where the mass lies, how it was checked, and what to doubt."""
+    return " ".join([_where(found), _check(found), *_doubts(found)])
+
+
+def _where(found: Attribution) -> str:
+    whole = bool((found.target == found.hole).all())
+    fill = "this fill" if whole else "this part of the fill"
+    if not found.magnitude.any():
+        return f"By this method, no known pixel shaped {fill}."
+    distance = found.mass_by_distance().holding(0.5)
+    way = direction(found.magnitude, found.target)
+    percent = 100.0 * found.region().sum() / max(1, (~found.hole).sum())
+    side = f"mostly {way}" if way else "on all sides"
+    return (
+        f"Half of what shaped {fill} lies within {distance} px of the hole, {side}; "
+        f"the pixels that matter most, half of it all, are {_percent(percent)} of the known picture."
+    )
+
+
+def _check(found: Attribution) -> str:
+    calls = f"{found.evaluations} network evaluation{'' if found.evaluations == 1 else 's'}"
+    if found.error_percent is None:
+        return f"This method has no check that its map adds up ({calls})."
+    what = "the change that they explain" if found.error_of == "the change" else "the objective, which hardly changes"
+    return f"The contributions add up to within {_percent(found.error_percent)} of {what} ({calls})."
+
+
+def _doubts(found: Attribution) -> list[str]:
+    doubts = []
+    if found.converged is False:
+        doubts.append(
+            f"That is over the tolerance of {_percent(found.tolerance_percent)}: "
+            "read the map with care, or allow more evaluations."
+        )
+    if found.nonfinite:
+        doubts.append(f"{found.nonfinite} entries of the gradients were not finite and count as 0.")
+    if not found.baseline.reached:
+        doubts.append(
+            f"The picture is so smooth that blurring it took away {_percent(found.baseline.blurriness_percent)} of "
+            f"its detail instead of {_percent(found.baseline.threshold_percent)}, so the map may say little."
+        )
+    return doubts
+
+
+def _percent(value: float) -> str:
+    if 0 < value < 0.01:
+        return "0.01 %"
+    return f"{value:.2g} %" if value < 10 else f"{value:.0f} %"
