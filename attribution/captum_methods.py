@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from captum.attr import InputXGradient, IntegratedGradients, Occlusion, Saliency
 from torch import Tensor
+from torch.nn import functional
 
 from .integral import relative_error
 from .methods import Outcome, Task
@@ -73,7 +74,8 @@ def _integrate(task: Task, baseline: Tensor, points: int) -> np.ndarray:
 def occlusion(task: Task) -> Outcome:
     """How much the objective falls when one patch at a time is replaced by the baseline (Zeiler & Fergus 2014).
 
-    Each pixel holds the fall for its patch, so the map doesn't add up to anything.
+    The fall for a patch is shared out evenly among its known pixels, so that a pixel is in the units of the other
+    methods. Falls of different patches overlap in their causes, so the map need not add up to the objective's change.
     """
     baseline, facts = task.baseline_image()
     height, width = task.image.shape[-2:]
@@ -95,7 +97,15 @@ def occlusion(task: Task) -> Outcome:
     with torch.no_grad():
         found = task.evaluate.with_less_memory(run)
     value_image = task.evaluate.values(task.image)[0]
-    return Outcome(_known_only(found, task), value_image, None, facts)
+    return Outcome(_known_only(found / _sharing(task.known, patch), task), value_image, None, facts)
+
+
+def _sharing(known: Tensor, patch: tuple[int, int, int]) -> Tensor:
+    """`[1, 1, H, W]`: among how many values, channels included, the fall for the patch of each pixel is shared out."""
+    channels, down, across = patch
+    count = functional.avg_pool2d(known, (down, across), ceil_mode=True, divisor_override=1)
+    count = count.repeat_interleave(down, 2).repeat_interleave(across, 3)
+    return channels * count[..., : known.shape[-2], : known.shape[-1]].clamp_min(1)
 
 
 def patch_side(height: int, width: int, evaluations: int) -> int:

@@ -156,9 +156,9 @@ class Attribution:
         """How the magnitude grows with the distance from the hole that is explained."""
         return mass_by_distance(self.magnitude, filled_part(self.hole, self.target))
 
-    def sentence(self) -> str:
-        """What was found and how far to trust it, in plain words."""
-        return sentence(self)
+    def sentence(self, pixel_size: float = 1.0, whole: bool | None = None) -> str:
+        """What was found and how far to trust it, in plain words; see `sentence.sentence`."""
+        return sentence(self, pixel_size, whole)
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the maps, as plain types."""

@@ -10,17 +10,22 @@ if TYPE_CHECKING:
     from .report import Attribution
 
 
-def sentence(found: Attribution) -> str:
-    """What `found` says: where the mass lies, how it was checked, and what to doubt."""
-    return " ".join([_where(found), _check(found), *_doubts(found)])
+def sentence(found: Attribution, pixel_size: float = 1.0, whole: bool | None = None) -> str:
+    """What `found` says: where the mass lies, how it was checked, and what to doubt.
+
+    Args:
+        pixel_size: pixels of the picture for each pixel of the map, for a model that saw the picture scaled down.
+        whole: whether the target is all that was filled; None = if it is the whole hole.
+    """
+    return " ".join([_where(found, pixel_size, whole), _check(found), *_doubts(found)])
 
 
-def _where(found: Attribution) -> str:
-    whole = bool((found.target == found.hole).all())
+def _where(found: Attribution, pixel_size: float, whole: bool | None) -> str:
+    whole = bool((found.target == found.hole).all()) if whole is None else whole
     fill = "this fill" if whole else "this part of the fill"
     if not found.magnitude.any():
         return f"By this method, no known pixel shaped {fill}."
-    distance = found.mass_by_distance().holding(0.5)
+    distance = round(found.mass_by_distance().holding(0.5) * pixel_size)
     way = direction(found.magnitude, found.target)
     percent = 100.0 * found.region().sum() / max(1, (~found.hole).sum())
     side = f"mostly {way}" if way else "on all sides"

@@ -60,13 +60,14 @@ def test_integrated_gradients_take_more_points_until_they_add_up(image, hole):
     assert found.converged and 8 < found.evaluations <= 128
 
 
-def test_occlusion_gives_the_fall_of_the_objective_for_each_patch(image, hole):
+def test_occlusion_shares_out_the_fall_of_the_objective_among_the_pixels_of_a_patch(image, hole):
     found = explain(copies, image, hole, method="occlusion", baseline="black", objective="intensity", steps=32)
     side = patch_side(32, 36, 32)
     copied = (image[0].numpy() * read(hole)).sum(0)
     patch = np.s_[side : 2 * side, side : 2 * side]
     assert read(hole)[patch].any() and not hole[0, 0].numpy()[patch].any()
-    np.testing.assert_allclose(found.contributions[0][patch], copied[patch].sum(), rtol=1e-4)
+    np.testing.assert_allclose(found.signed[patch], copied[patch].sum() / side**2, rtol=1e-4)
+    np.testing.assert_allclose(found.signed[patch].sum(), copied[patch].sum(), rtol=1e-4)
 
 
 @pytest.mark.parametrize("evaluations", [2, 3, 20, 128, 5000])
