@@ -12,7 +12,7 @@ BUILT_IN = (
         loader="inpaint_lens.backends.lens_small:load",
         licence="Apache-2.0",
         commercial_use=True,
-        size_rule=SizeRule(minimum=32, multiple_of=8, largest=512),
+        size_rule=SizeRule(minimum=32, multiple_of=16, largest=512),
         differentiable=True,
         learned=True,
         gpu=True,

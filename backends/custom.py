@@ -26,6 +26,8 @@ class CustomBackend:
         convention: ranges, polarity, packing.
         multiple_of: heights and widths that it accepts are multiples of this.
         differentiable: False for a function whose output has no gradient.
+
+    A function that draws from torch's random numbers draws the same for the same seed; the caller's state is kept.
     """
 
     def __init__(
@@ -68,7 +70,12 @@ class CustomBackend:
         if monitor:
             monitor.check()
         inputs = self.convention.pack(image, hidden_pixels(hole, exclude))
-        output = self.function(*(x.to(self.place) for x in inputs))
+        with torch.random.fork_rng(devices=[self.place] if self.place.type == "cuda" else []):
+            torch.default_generator.manual_seed(seed)
+            if self.place.type == "cuda":
+                with torch.cuda.device(self.place):
+                    torch.cuda.manual_seed(seed)
+            output = self.function(*(x.to(self.place) for x in inputs))
         shape = list(output.shape) if isinstance(output, Tensor) else type(output).__name__
         if shape != list(image.shape):
             raise InputError(

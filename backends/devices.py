@@ -8,6 +8,12 @@ from ..imaging.errors import InputError, MissingError
 from .protocol import BackendInfo
 
 log = logging.getLogger(__name__)
+
+
+class DeviceError(MissingError):
+    """A device, or what a backend needs to run on it, is not usable here."""
+
+
 CHOICES = ("auto", "cpu", "cuda", "mps")
 
 
@@ -18,7 +24,7 @@ def resolve(device: str, info: BackendInfo) -> str:
 
     Raises:
         InputError: not a device's name, or the backend cannot run there.
-        MissingError: that device is not usable on this machine; the sentence says why.
+        DeviceError: that device is not usable on this machine; the sentence says why.
     """
     kind = device.partition(":")[0]
     if kind not in CHOICES:
@@ -32,7 +38,7 @@ def resolve(device: str, info: BackendInfo) -> str:
         log.info("%s runs on %s", info.name, taken)
         return taken
     if reason := unusable(device):
-        raise MissingError(f"The device '{device}' cannot be used: {reason} Take --device cpu, or see `doctor`.")
+        raise DeviceError(f"The device '{device}' cannot be used: {reason} Take --device cpu, or see `doctor`.")
     return device
 
 

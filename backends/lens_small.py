@@ -26,7 +26,7 @@ def load(info: BackendInfo, device: str) -> NetworkBackend:
         state = {key: value.float() for key, value in load_file(WEIGHTS).items()}
         lacking, surplus = network.load_state_dict(state, strict=False)
     except (OSError, SafetensorError, RuntimeError) as error:
-        raise WeightsError(f"The weights of lens-small are damaged: install inpaint-lens again ({error}).") from error
+        raise WeightsError("The weights of lens-small are damaged: install inpaint-lens again.") from error
     if surplus or any(not key.endswith("num_batches_tracked") for key in lacking):
         raise WeightsError("The weights of lens-small are of another version: install inpaint-lens again.")
     return NetworkBackend(info, network, device)

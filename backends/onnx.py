@@ -11,12 +11,19 @@ from threading import Event, Thread
 import numpy as np
 import onnxruntime as ort
 import torch
-from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, InvalidGraph, InvalidProtobuf
+from onnxruntime.capi.onnxruntime_pybind11_state import (
+    Fail,
+    InvalidArgument,
+    InvalidGraph,
+    InvalidProtobuf,
+)
+from onnxruntime.capi.onnxruntime_pybind11_state import NotImplemented as NotSupported
 from torch import Tensor
 
-from ..imaging.errors import Cancelled, MissingError, WeightsError
+from ..imaging.errors import Cancelled, WeightsError
 from ..imaging.monitor import Monitor
 from ..weights_registry.fetch import require
+from .devices import DeviceError
 from .network import Convention, hidden_pixels
 from .protocol import BackendInfo
 
@@ -132,10 +139,10 @@ def _session(path: Path, device: str) -> ort.InferenceSession:
     settings = {"device_id": index or "0"} if kind == "cuda" else {}
     try:
         session = ort.InferenceSession(str(path), options, providers=[(provider, settings)])
-    except (InvalidProtobuf, InvalidGraph, Fail) as error:
+    except (InvalidProtobuf, InvalidGraph, NotSupported, Fail) as error:
         raise WeightsError(f"{path.name} is no ONNX graph that ONNX Runtime can load: fetch it again.") from error
     if session.get_providers()[0] != provider:
-        raise MissingError(
+        raise DeviceError(
             f"ONNX Runtime cannot use {kind} here: install onnxruntime-gpu[cuda,cudnn] instead of onnxruntime, or take "
             "--device cpu."
         )
@@ -152,6 +159,8 @@ def usable_providers() -> list[str]:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     usable = []
     for provider in ort.get_available_providers():
+        if provider == "AzureExecutionProvider":  # sends pictures to a remote service; it is no device of this machine
+            continue
         options = ort.SessionOptions()
         options.log_severity_level = 4
         session = ort.InferenceSession(onnx.ModelProto.SerializeToString(model), options, providers=[provider])

@@ -6,15 +6,18 @@ import difflib
 import importlib
 import importlib.util
 import logging
+import random
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
 from threading import Lock
 
-from ..imaging.errors import InputError, MissingError
+from ..imaging.errors import InputError, LensError, MissingError
 from .catalog import BUILT_IN
-from .devices import resolve
+from .devices import DeviceError, resolve
 from .protocol import Backend, BackendInfo
 
 log = logging.getLogger(__name__)
@@ -24,6 +27,8 @@ KEPT = 3
 """How many loaded backends stay in memory."""
 
 _loaded: OrderedDict[tuple[str, str], Backend] = OrderedDict()
+_unusable: set[tuple[str, str]] = set()
+"""Places on which torch works here but a backend does not, found when `auto` tried."""
 _lock = Lock()
 
 
@@ -42,7 +47,7 @@ def backends() -> dict[str, BackendInfo]:
     for point in entry_points(group=GROUP):
         try:
             info = point.load()
-        except (ImportError, AttributeError) as error:
+        except Exception as error:  # another package's code may raise anything, which must not take ours along
             log.warning("The backend %s of another package cannot be imported: %s", point.name, error)
             continue
         if not isinstance(info, BackendInfo):
@@ -65,14 +70,17 @@ def info(name: str) -> BackendInfo:
 
 
 def status(backend: BackendInfo) -> Status:
-    """Whether a backend's packages and weights are here; touches neither the network nor torch."""
+    """Whether a backend's packages and weights are here; touches neither the network nor torch, and never raises."""
     lacking = [module for module in backend.modules if importlib.util.find_spec(module) is None]
     if lacking:
         return Status(False, f"needs a package: pip install 'inpaint-lens[{backend.extra}]'")
     if backend.weights:
         from ..weights_registry.fetch import find
 
-        absent = [name for name in backend.weights if find(name) is None]
+        try:
+            absent = [name for name in backend.weights if find(name) is None]
+        except LensError as error:
+            return Status(False, f"has unusable weights: {error}")
         if absent:
             return Status(False, f"needs weights: inpaint-lens download {' '.join(absent)}")
     return Status(True, "ready")
@@ -89,18 +97,48 @@ def load(name: str, device: str = "auto") -> Backend:
     facts = info(name)
     place = resolve(device, facts)
     with _lock:
+        if device == "auto" and (name, place) in _unusable:
+            place = "cpu"
         if (name, place) in _loaded:
             _loaded.move_to_end((name, place))
             return _loaded[name, place]
         state = status(facts)
         if not state.ready and state.reason.startswith("needs a package"):
             raise MissingError(f"{name} {state.reason}")
-        module, _, function = facts.loader.partition(":")
-        backend = getattr(importlib.import_module(module), function)(facts, place)
-        _loaded[name, place] = backend
+        backend = _made(facts, place, auto=device == "auto")
+        _loaded[name, "cpu" if (name, place) in _unusable else place] = backend
         while len(_loaded) > KEPT:
             _loaded.popitem(last=False)
         return backend
+
+
+def _made(facts: BackendInfo, place: str, auto: bool) -> Backend:
+    module, _, function = facts.loader.partition(":")
+    with own_random_state(place):
+        loader = getattr(importlib.import_module(module), function)
+        try:
+            return loader(facts, place)
+        except DeviceError as error:
+            if not auto:
+                raise
+            log.warning("%s runs on the CPU: %s", facts.name, error)
+            _unusable.add((facts.name, place))
+            return loader(facts, "cpu")
+
+
+@contextmanager
+def own_random_state(place: str = "cpu") -> Iterator[None]:
+    """Whatever is drawn or seeded inside, the global generators of Python, NumPy and torch are as before."""
+    import numpy as np
+    import torch
+
+    before = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng(devices=[place] if place.startswith("cuda") else []):
+        try:
+            yield
+        finally:
+            random.setstate(before[0])
+            np.random.set_state(before[1])
 
 
 def unload() -> None:

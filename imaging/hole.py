@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -76,7 +77,7 @@ class Hole:
 
 def threshold(mask: NDArray[np.generic], size: Size | None = None) -> Mask:
     """A bool mask `[H, W]` from any usual kind of mask array; see `Hole.from_array`."""
-    array = np.asarray(mask)
+    array: NDArray[Any] = np.asarray(mask)
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]
     if array.ndim != 2 or 0 in array.shape:
@@ -103,9 +104,8 @@ def dilate(mask: Mask, px: int) -> Mask:
     if px <= 0 or not mask.any():
         return mask.copy()
     box = Box.around(mask).pad(px).clamp((mask.shape[0], mask.shape[1]))
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * px + 1, 2 * px + 1))
     grown = mask.copy()
-    grown[box.slices] = cv2.dilate(mask[box.slices].astype(np.uint8), disc).astype(bool)
+    grown[box.slices] = _distance(mask[box.slices]) <= px + 1e-3
     return grown
 
 
@@ -113,6 +113,11 @@ def feathered(mask: Mask, px: int) -> NDArray[np.float32]:
     """Blending weight `[H, W]`: 1 in `mask`, falling smoothly to 0 at `px` pixels outside of it."""
     if px <= 0:
         return mask.astype(np.float32)
-    distance = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    ramp = np.clip(1 - distance / (px + 1), 0, 1).astype(np.float32)
+    ramp = np.clip(1 - _distance(mask) / (px + 1), 0, 1).astype(np.float32)
     return ramp * ramp * (3 - 2 * ramp)
+
+
+def _distance(mask: Mask) -> NDArray[np.float32]:
+    """Euclidean distance to the nearest pixel of a mask that is not empty, in pixels."""
+    outside = (~mask).astype(np.uint8)
+    return np.asarray(cv2.distanceTransform(outside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE), np.float32)

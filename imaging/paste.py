@@ -13,7 +13,7 @@ BAND_PX = 4
 """Width of the bands on both sides of the border whose colours are compared."""
 
 
-def match_border(fill: Float, original: Float, hole: Mask) -> Float:
+def match_border(fill: Float, original: Float, hole: Mask, known: Mask | None = None) -> Float:
     """Shift the colours of `fill` so that they meet those of the picture along the border of the hole.
 
     The difference between the band just outside (of the picture) and the band just inside (of the fill) is smoothed
@@ -21,8 +21,9 @@ def match_border(fill: Float, original: Float, hole: Mask) -> Float:
 
     Args:
         fill: `[h, w, 3]`, valid inside the hole.
-        original: `[h, w, 3]`, valid outside of the hole.
+        original: `[h, w, 3]`, valid where `known` says so.
         hole: `[h, w]`.
+        known: `[h, w]`, pixels of the picture that may be looked at; None = all outside of the hole.
 
     Returns:
         A new array `[h, w, 3]`.
@@ -30,6 +31,8 @@ def match_border(fill: Float, original: Float, hole: Mask) -> Float:
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * BAND_PX + 1,) * 2)
     inside_hole = hole.astype(np.uint8)
     outer = (cv2.dilate(inside_hole, disc) > 0) & ~hole
+    if known is not None:
+        outer &= known
     inner = hole & (cv2.erode(inside_hole, disc) == 0)
     outer_mean, outer_weight = _spread(original, outer, 2 * BAND_PX)
     inner_mean, inner_weight = _spread(fill, inner, 2 * BAND_PX)
@@ -61,6 +64,6 @@ def blend(original: NDArray[np.generic], fill: Float, weight: Float) -> NDArray[
         A new array like `original`, rounded, clipped to the type's range.
     """
     mixed = original.astype(np.float32) * (1 - weight[..., None]) + fill * weight[..., None]
-    if np.issubdtype(original.dtype, np.integer):
-        mixed = np.clip(np.rint(mixed), 0, np.iinfo(original.dtype).max)
+    if original.dtype in (np.uint8, np.uint16):
+        mixed = np.clip(np.rint(mixed), 0, 255 if original.dtype == np.uint8 else 65535)
     return np.where(weight[..., None] > 0, mixed.astype(original.dtype), original)

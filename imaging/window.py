@@ -17,6 +17,8 @@ Float = NDArray[np.float32]
 
 MINIMUM_SIDE_PX = 256
 """A window is at least this large where the picture allows, so that small holes have surroundings to be filled from."""
+LEAST_MARGIN_PX = 64
+"""Surroundings on every side of a part, unless the caller says otherwise."""
 THIN_SHARE = 1 / 8
 """Parts of a hole thinner than this share of the model's largest side are tiled, not scaled down."""
 
@@ -59,7 +61,9 @@ class Window:
             return crop
         known = crop.copy()
         unknown = self._resize_mask(hidden)
-        if unknown.any() and not unknown.all():
+        if unknown.all():
+            known[:] = 0
+        elif unknown.any():
             nearest = ndimage.distance_transform_edt(unknown, return_distances=False, return_indices=True)
             known = crop[tuple(np.asarray(nearest))]
         padded = np.pad(known, ((0, down), (0, across), (0, 0)), mode="symmetric")
@@ -76,26 +80,35 @@ class Window:
         if mask.shape == self.scaled:
             return mask
         area = cv2.resize(mask.astype(np.float32), self.scaled[::-1], interpolation=cv2.INTER_AREA)
-        return np.asarray(area > 1e-4)
+        return np.asarray(area > 0)
 
     def image_from_model(self, output: Float) -> Float:
         """Model output `[H, W, C]` back to the crop's size `[h, w, C]`."""
-        return self._enlarge(output, cv2.INTER_CUBIC)
-
-    def map_from_model(self, values: Float) -> Float:
-        """A map `[H, W]` back to the crop's size; the sum over pixels is kept."""
-        back = self._enlarge(values, cv2.INTER_LINEAR)
-        return back * np.float32(values[: self.scaled[0], : self.scaled[1]].sum() / (back.sum() or 1.0))
-
-    def mask_from_model(self, mask: Mask) -> Mask:
-        """A mask `[H, W]` back to the crop's size."""
-        return self._enlarge(mask.astype(np.float32), cv2.INTER_NEAREST) > 0.5
-
-    def _enlarge(self, array: Float, method: int) -> Float:
-        array = np.ascontiguousarray(array[: self.scaled[0], : self.scaled[1]])
+        array = np.ascontiguousarray(output[: self.scaled[0], : self.scaled[1]])
         if self.scaled == self.box.size:
             return array
-        return np.asarray(cv2.resize(array, self.box.size[::-1], interpolation=method), np.float32)
+        return np.asarray(cv2.resize(array, self.box.size[::-1], interpolation=cv2.INTER_CUBIC), np.float32)
+
+    def map_from_model(self, values: Float) -> Float:
+        """A map `[H, W]` back to the crop's size.
+
+        Each value is shared out evenly over the pixels that it stands for: sum and signs are kept, and what is 0 does
+        not catch anything from its neighbours.
+        """
+        shared = _share_out(values[: self.scaled[0], : self.scaled[1]], self.box.height)
+        return np.ascontiguousarray(_share_out(shared.T, self.box.width).T, np.float32)
+
+
+def _share_out(values: Float, length: int) -> Float:
+    """Rows of `values` `[n, w]` shared out over `length` >= n finer rows by their overlap; sums are kept."""
+    count = len(values)
+    # In units of 1 / length of a row, so that all borders are whole numbers.
+    start = np.arange(length) * count
+    row = start // length
+    beyond = np.maximum(0, start + count - (row + 1) * length)
+    inside = ((count - beyond) / length).astype(np.float32)[:, None]
+    rest = (beyond / length).astype(np.float32)[:, None]
+    return np.asarray(values[row] * inside + values[np.minimum(row + 1, count - 1)] * rest, np.float32)
 
 
 def windows_for(hidden: Mask, parts: list[Box], rule: SizeRule, context_px: int | None = None) -> list[Window]:
@@ -112,7 +125,7 @@ def windows_for(hidden: Mask, parts: list[Box], rule: SizeRule, context_px: int 
         context_px: pixels of surroundings on every side; None = half of the part's longest side, 64 to 256.
     """
     size = hidden.shape[0], hidden.shape[1]
-    groups = _merge([(part, _surround(part, size, rule, context_px)) for part in parts], size, rule)
+    groups = _merge([(part, _surround(part, size, rule, context_px)) for part in parts], size, rule, context_px)
     windows = []
     for core, box in groups:
         tiles = _tiles(hidden, core, box, rule)
@@ -121,7 +134,7 @@ def windows_for(hidden: Mask, parts: list[Box], rule: SizeRule, context_px: int 
 
 
 def _surround(part: Box, size: Size, rule: SizeRule, context_px: int | None) -> Box:
-    margin = min(256, max(64, max(part.size) // 2)) if context_px is None else context_px
+    margin = min(256, max(LEAST_MARGIN_PX, max(part.size) // 2)) if context_px is None else context_px
     box = part.pad(margin).clamp(size)
     least = rule.fixed or (max(MINIMUM_SIDE_PX, rule.minimum) if context_px is None else rule.minimum)
     box = box.grow_to((least, least), size)
@@ -132,28 +145,33 @@ def _surround(part: Box, size: Size, rule: SizeRule, context_px: int | None) -> 
     return box.grow_to((-(-box.height // step) * step, -(-box.width // step) * step), size)
 
 
-def _merge(groups: list[tuple[Box, Box]], size: Size, rule: SizeRule) -> list[tuple[Box, Box]]:
-    """Merge groups whose windows touch, unless only scaling would make the merged window fit."""
+def _merge(groups: list[tuple[Box, Box]], size: Size, rule: SizeRule, context_px: int | None) -> list[tuple[Box, Box]]:
+    """Merge groups (core, window) whose windows touch, unless only scaling would make the merged window fit."""
     merged: list[tuple[Box, Box]] = []
-    for core, box in groups:
+    for group in groups:
         while True:
-            near = next((g for g in merged if _belong(g, (core, box), rule)), None)
-            if near is None:
+            found = ((near, _together(near, group, size, rule, context_px)) for near in merged)
+            near, box = next(((near, box) for near, box in found if box is not None), (None, None))
+            if near is None or box is None:
                 break
             merged.remove(near)
-            core, box = core.union(near[0]), box.union(near[1])
-            box = _surround(box, size, rule, 0)
-        merged.append((core, box))
+            group = group[0].union(near[0]), box
+        merged.append(group)
     return sorted(merged, key=lambda g: (g[0].top, g[0].left))
 
 
-def _belong(a: tuple[Box, Box], b: tuple[Box, Box], rule: SizeRule) -> bool:
+def _together(a: tuple[Box, Box], b: tuple[Box, Box], size: Size, rule: SizeRule, context_px: int | None) -> Box | None:
+    """One window for two groups; None if they are better left apart."""
     if not a[1].touches(b[1]):
-        return False
-    if not rule.limit or a[0].pad(8).touches(b[0].pad(8)):
-        return True
+        return None
+    box = _surround(a[1].union(b[1]), size, rule, 0)
     largest = max(rule.limit, *a[1].size, *b[1].size)
-    return max(a[1].union(b[1]).size) <= largest
+    if not rule.limit or max(box.size) <= largest:
+        return box
+    close = _surround(a[0].union(b[0]), size, rule, LEAST_MARGIN_PX if context_px is None else context_px)
+    if max(close.size) <= largest:
+        return close
+    return box if a[0].pad(8).touches(b[0].pad(8)) else None
 
 
 def _tiles(hidden: Mask, core: Box, box: Box, rule: SizeRule) -> list[tuple[Box, Box]]:

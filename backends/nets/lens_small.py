@@ -6,8 +6,8 @@ Three published ideas in one fully convolutional network:
   the network only has to correct;
 - residual blocks with a spectral branch (fast Fourier convolution, Chi et al. 2020; LaMa, Suvorov et al. 2022)
   see the whole window;
-- attention between cells of 8 x 8 pixels carries the *residual detail* of known patches into the hole
-  (contextual residual aggregation, Yi et al. 2020), so textures are copied instead of invented.
+- attention carries the *residual detail* of known patches into the hole (contextual residual aggregation, Yi et al.
+  2020), so textures are copied instead of invented.
 """
 
 from __future__ import annotations
@@ -16,12 +16,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-CELL_PX = 8
-"""Side of one bottleneck cell; heights and widths must be multiples of it."""
-PATCH_PX = 16
-"""Side of the overlapping patches that attention copies."""
-STRIDE_CELLS = 4
-"""Attention looks at every fourth cell in both directions."""
+BLOCK_PX = 16
+"""Side of the blocks that detail is copied to; heights and widths must be multiples of it."""
+PATCH_PX = 32
+"""Side of the overlapping patches that are copied."""
+MARGIN_PX = (PATCH_PX - BLOCK_PX) // 2
+ENOUGH_COVER = 0.9
+"""Offsets that bring this share of the hole onto known blocks are as good as any; below it they lose."""
+COVER_REWARD = 500.0
+"""Far above what a match can win, so that a hole is copied in one piece where the picture has one."""
+UNKNOWN_PENALTY = 1e4
+"""Taken off the score of a source by the share of it that is unknown: more than any match is worth."""
 
 
 def push_pull(known: Tensor, hole: Tensor) -> Tensor:
@@ -88,66 +93,64 @@ class Block(nn.Module):
 
 
 class DetailCopy(nn.Module):
-    """Attention from cells to known cells; what it moves is the detail that a coarse blur leaves over.
+    """Attention from blocks to known blocks; what it moves is the detail that a coarse blur leaves over.
 
-    Yi et al. 2020, eq. 1 to 3, with three changes against visible repetition: cells are matched by their 3 x 3
-    neighbourhoods, patches overlap and are blended by a window, and a cell looks only at cells that lie a multiple of
-    `STRIDE_CELLS` away, so that neighbours, which look for the same, copy neighbours and not all one patch.
+    Yi et al. 2020, eq. 1 to 3. Where a hole gives no reason to prefer one source, plain attention copies one patch
+    everywhere; so the scores here belong to *offsets* between target and source, pooled over the whole hole (the dominant
+    offsets of He and Sun 2012), and neighbours copy neighbours.
     """
 
     def __init__(self, channels: int, width: int = 64) -> None:
         super().__init__()
-        self.query = nn.Conv2d(channels, width, 1)
-        self.key = nn.Conv2d(channels, width, 1)
-        self.log_temperature = nn.Parameter(torch.tensor(2.5))
+        self.query = nn.Conv2d(channels, width, 2, stride=2)
+        self.key = nn.Conv2d(channels, width, 2, stride=2)
+        self.log_match = nn.Parameter(torch.tensor(5.0))
 
     def forward(self, features: Tensor, filled: Tensor, hole: Tensor) -> Tensor:
         """Detail `[N, 3, H, W]` for every pixel, gathered from known patches of `filled`."""
-        coarse = F.interpolate(
-            F.avg_pool2d(filled, CELL_PX), size=filled.shape[-2:], mode="bilinear", align_corners=False
-        )
+        coarse = F.avg_pool2d(filled, BLOCK_PX)
+        coarse = F.interpolate(coarse, size=filled.shape[-2:], mode="bilinear", align_corners=False)
         detail = (filled - coarse) * (1 - hole)
-        margin = (PATCH_PX - CELL_PX) // 2
-        unknown = F.avg_pool2d(F.pad(hole, (margin,) * 4), PATCH_PX, CELL_PX)
-        patches = F.unfold(detail, PATCH_PX, padding=margin, stride=CELL_PX).unflatten(2, features.shape[-2:])
-        query, key = self._descriptors(self.query(features)), self._descriptors(self.key(features))
-        scores = query.transpose(1, 2) @ key * self.log_temperature.exp()
-        # Cells that fill up the grid count as unknown.
-        scores = scores - 100.0 * (1 - _by_phase(1 - unknown))
-        gathered = _by_phase(patches) @ scores.softmax(-1).transpose(1, 2)
-        return self._blend(_from_phases(gathered, patches.shape[-2:]).flatten(2), filled)
+        unknown = F.avg_pool2d(F.pad(hole, (MARGIN_PX,) * 4), PATCH_PX, BLOCK_PX)
+        patches = F.unfold(detail, PATCH_PX, padding=MARGIN_PX, stride=BLOCK_PX)
+        query = F.normalize(self.query(features).float(), dim=1)
+        key = F.normalize(self.key(features).float(), dim=1)
+        scores = self._offset_scores(
+            query, key, F.max_pool2d(hole, BLOCK_PX), unknown
+        ) - UNKNOWN_PENALTY * unknown.flatten(2)
+        return _overlap_add(patches @ scores.softmax(-1).transpose(1, 2), filled.shape[-2:])
 
-    @staticmethod
-    def _descriptors(cells: Tensor) -> Tensor:
-        around = F.unfold(cells.float(), 3, padding=1).unflatten(2, cells.shape[-2:])
-        return _by_phase(F.normalize(around, dim=1))
-
-    @staticmethod
-    def _blend(patches: Tensor, like: Tensor) -> Tensor:
-        margin = (PATCH_PX - CELL_PX) // 2
-        ramp = torch.arange(PATCH_PX, device=like.device, dtype=like.dtype)
-        ramp = torch.minimum(ramp + 0.5, PATCH_PX - 0.5 - ramp) / CELL_PX
-        window = torch.outer(ramp, ramp).flatten().repeat(3)[None, :, None]
-        size = like.shape[-2:]
-        total = F.fold(patches * window, size, PATCH_PX, padding=margin, stride=CELL_PX)
-        weight = F.fold(window.expand(1, -1, patches.shape[-1]), size, PATCH_PX, padding=margin, stride=CELL_PX)
-        return total / weight
-
-
-def _by_phase(cells: Tensor) -> Tensor:
-    """`[N, C, h, w]` to `[N * S * S, C, cells]`: cells whose positions are equal modulo S come together."""
-    down, across = -cells.shape[-2] % STRIDE_CELLS, -cells.shape[-1] % STRIDE_CELLS
-    cells = F.pad(cells, (0, across, 0, down))
-    cells = cells.unflatten(3, (-1, STRIDE_CELLS)).unflatten(2, (-1, STRIDE_CELLS))
-    return cells.permute(0, 3, 5, 1, 2, 4).flatten(4).flatten(0, 2)
+    def _offset_scores(self, query: Tensor, key: Tensor, wanted: Tensor, unknown: Tensor) -> Tensor:
+        """`[N, L, L]`: for each target and source block, how good their offset is for the hole as a whole."""
+        height, width = query.shape[-2:]
+        wanted = F.max_pool2d(wanted, 3, 1, 1)
+        known = (1 - unknown) ** 4
+        match = _correlate(query * wanted, key * known, (2 * height, 2 * width))
+        cover = _correlate(wanted, known, (2 * height, 2 * width))
+        total = wanted.sum((1, 2, 3))[:, None, None].clamp_min(1)
+        enough = (cover / (ENOUGH_COVER * total)).clamp_max(1)
+        by_offset = self.log_match.exp() * match / (cover + 0.05 * total) + COVER_REWARD * enough
+        rows, columns = torch.arange(height, device=query.device), torch.arange(width, device=query.device)
+        down = (rows[None, :] - rows[:, None]) % (2 * height)
+        across = (columns[None, :] - columns[:, None]) % (2 * width)
+        index = down[:, None, :, None] * (2 * width) + across[None, :, None, :]
+        return by_offset.flatten(1)[:, index.flatten()].unflatten(1, (height * width, height * width))
 
 
-def _from_phases(groups: Tensor, size: tuple[int, int]) -> Tensor:
-    """The inverse of `_by_phase` for a grid of `size` cells."""
-    rows, columns = -(-size[0] // STRIDE_CELLS), -(-size[1] // STRIDE_CELLS)
-    cells = groups.unflatten(2, (rows, columns)).unflatten(0, (-1, STRIDE_CELLS, STRIDE_CELLS))
-    cells = cells.permute(0, 3, 4, 1, 5, 2).flatten(4).flatten(2, 3)
-    return cells[..., : size[0], : size[1]]
+def _correlate(target: Tensor, source: Tensor, size: tuple[int, int]) -> Tensor:
+    """`[N, *size]`: sum over channels and positions q of target(q) * source(q + offset), for each offset modulo size."""
+    spectrum = torch.fft.rfft2(target, s=size).conj() * torch.fft.rfft2(source, s=size)
+    return torch.fft.irfft2(spectrum.sum(1), s=size)
+
+
+def _overlap_add(patches: Tensor, size: tuple[int, int]) -> Tensor:
+    """Overlapping patches `[N, 3 * P * P, L]` blended by a window that falls to their borders: `[N, 3, *size]`."""
+    ramp = torch.arange(PATCH_PX, device=patches.device, dtype=patches.dtype)
+    ramp = torch.minimum(ramp + 0.5, PATCH_PX - 0.5 - ramp) / BLOCK_PX
+    window = torch.outer(ramp, ramp).flatten().repeat(3)[None, :, None]
+    total = F.fold(patches * window, size, PATCH_PX, padding=MARGIN_PX, stride=BLOCK_PX)
+    weight = window.expand(1, -1, patches.shape[-1])
+    return total / F.fold(weight, size, PATCH_PX, padding=MARGIN_PX, stride=BLOCK_PX)
 
 
 class Up(nn.Module):
@@ -189,7 +192,7 @@ class LensSmall(nn.Module):
         """Raw output of the network, not clamped and not pasted into the picture.
 
         Args:
-            image: `[N, 3, H, W]` in [0, 1]; pixels inside the hole are ignored. H and W are multiples of 8.
+            image: `[N, 3, H, W]` in [0, 1]; pixels inside the hole are ignored. H and W are multiples of 16.
             hole: `[N, 1, H, W]` in {0, 1}, 1 = hole.
 
         Returns:

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from inpaint_lens.backends.lens_small import WEIGHTS
-from inpaint_lens.backends.nets.lens_small import DetailCopy, LensSmall, push_pull
+from inpaint_lens.backends.nets.lens_small import COVER_REWARD, ENOUGH_COVER, DetailCopy, LensSmall, push_pull
 
 
 def case(height=32, width=48, seed=0):
@@ -107,12 +107,12 @@ def test_offset_scores_belong_to_the_right_pairs_of_blocks():
     unknown = torch.zeros(1, 1, 3, 4)
     with torch.no_grad():
         scores = copy._offset_scores(query, key, torch.ones(1, 1, 3, 4), unknown)[0]
-        strength, cover = copy.log_offset.exp(), copy.log_cover.exp()
+        strength = copy.log_match.exp()
     # From block (1, 1) to block (2, 3): all pairs that are one row and two columns apart.
     pairs = [((y, x), (y + 1, x + 2)) for y in range(2) for x in range(2)]
     match = sum(float((query[0, :, a, b] * key[0, :, c, d]).sum()) for (a, b), (c, d) in pairs)
-    expected = strength * match / (len(pairs) + 0.05 * 12) + cover * len(pairs) / 12
-    assert scores[1 * 4 + 1, 2 * 4 + 3] == pytest.approx(float(expected), abs=1e-4)
+    expected = strength * match / (len(pairs) + 0.05 * 12) + COVER_REWARD * len(pairs) / (ENOUGH_COVER * 12)
+    assert scores[1 * 4 + 1, 2 * 4 + 3] == pytest.approx(float(expected), rel=1e-4)
 
 
 def test_shipped_weights_are_small_enough():

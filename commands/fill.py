@@ -1,0 +1,110 @@
+"""Fill the hole of a picture, or of every picture of a folder."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .arguments import add_explaining, add_filling, add_input, explain_options, fill_options
+from .terminal import progress, say
+
+if TYPE_CHECKING:
+    from ..imaging.monitor import Monitor
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `fill`."""
+    add_input(parser)
+    parser.add_argument(
+        "-o", "--output", metavar="OUT", type=Path, required=True, help="picture, or folder for folders"
+    )
+    parser.add_argument("--explain", action="store_true", help="write OUT.heatmap.png and OUT.report.json too")
+    parser.add_argument("--layers", metavar="FILE.ora", type=Path, help="write a layered OpenRaster file too")
+    add_filling(parser)
+    add_explaining(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run `fill` on a file or a folder."""
+    from ..imaging.errors import InputError
+
+    if options.photo.is_dir():
+        if options.layers:
+            raise InputError("--layers is for one picture: leave it away, or name a picture instead of a folder.")
+        return _run_folder(options)
+    if options.mask.is_dir():
+        raise InputError(f"{options.mask} is a folder but {options.photo} is not: name one mask, or two folders.")
+    with progress(options.photo.name) as monitor:
+        lines = _fill_one(options, options.photo, options.mask, options.output, monitor)
+    for line in lines:
+        say(line)
+    return 0
+
+
+def _fill_one(
+    options: argparse.Namespace, photo: Path, mask: Path, output: Path, monitor: Monitor, stem: str = ""
+) -> list[str]:
+    """Fill one picture and write all that was asked for, beside it under `stem`; returns what to tell."""
+    from ..imaging.writing import format_of, write_picture
+    from ..plugin import files, operation
+
+    files.check_outputs([output], options.overwrite)
+    format_of(output)
+    stem = stem or output.stem
+    heatmap, report = output.with_name(f"{stem}.heatmap.png"), output.with_name(f"{stem}.report.json")
+    wanted = [output] + ([heatmap, report] if options.explain else []) + ([options.layers] if options.layers else [])
+    if options.layers:
+        files.check_suffix(options.layers, ".ora")
+    files.check_outputs(wanted, options.overwrite)
+    how = fill_options(options)
+    why = explain_options(options, how.backend) if options.explain else None
+    outcome = operation.fill_and_explain(files.read_source(photo, mask, options.exclude), how, why, monitor)
+    lines = [f"Result: {output}", *write_picture(outcome.filling.picture, output, overwrite=options.overwrite)]
+    if outcome.explanation:
+        files.write_heatmap(outcome, heatmap, options.overwrite)
+        files.write_report(outcome, report, options.overwrite)
+        lines += [f"Heatmap: {heatmap}", f"Report: {report}", outcome.explanation.sentence]
+    if options.layers:
+        files.write_layers(outcome, options.layers, options.overwrite)
+        lines.append(f"Layers: {options.layers}")
+    return lines
+
+
+def _run_folder(options: argparse.Namespace) -> int:
+    """Fill every picture of a folder; a bad one is reported and the rest is done."""
+    from collections import Counter
+
+    from ..backends.registry import load
+    from ..imaging.errors import Cancelled, InputError, LensError
+    from ..plugin.batch import pairs
+    from ..plugin.files import make_folder
+
+    jobs = pairs(options.photo, options.mask)
+    # What is wrong with the options is wrong for every picture: say it once, before anything is written.
+    how = fill_options(options)
+    if options.explain:
+        explain_options(options, how.backend)
+    load(how.backend, how.device)
+    make_folder(options.output)
+    stems = Counter(photo.stem.lower() for photo, _ in jobs)
+    failed = 0
+    with progress(options.photo.name) as monitor:
+        for index, (photo, mask) in enumerate(jobs):
+            part = monitor.part(index / len(jobs), (index + 1) / len(jobs))
+            part.report(photo.name, 0.0)
+            try:
+                if mask is None:
+                    raise InputError(f"{photo.name} has no mask in {options.mask}: name it {photo.stem}.png.")
+                stem = photo.stem if stems[photo.stem.lower()] == 1 else photo.name
+                _fill_one(options, photo, mask, options.output / photo.name, part, stem)
+            except Cancelled:
+                raise
+            except LensError as error:
+                failed += 1
+                say(f"failed: {photo.name}: {error}")
+    say(
+        f"{len(jobs) - failed} of {len(jobs)} pictures filled, in {options.output}"
+        + (f"; {failed} failed" * bool(failed))
+    )
+    return 1 if failed else 0

@@ -1,0 +1,1 @@
+"""The one operation behind every front end: fill, explain, layers."""

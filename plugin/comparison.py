@@ -1,0 +1,102 @@
+"""Several backends on one hole, on one sheet with a shared scale."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..attribution.heatmap import Scale, legend, render, text_size
+from ..attribution.outlines import draw_outline
+from ..evaluation.metrics import Scores, score
+from ..evaluation.sheet import Cell, contact_sheet
+from ..imaging.box import Box
+from ..imaging.errors import InputError
+from ..imaging.monitor import Monitor
+from ..imaging.picture import Picture
+from .operation import Outcome, Source, fill_and_explain
+from .request import ExplainOptions, FillOptions
+
+RGB = NDArray[np.uint8]
+CELL_PX = 420
+
+
+def compare(
+    source: Source, jobs: Sequence[tuple[FillOptions, ExplainOptions]], monitor: Monitor | None = None
+) -> list[Outcome]:
+    """Fill and explain the same source once for each job."""
+    monitor = monitor or Monitor()
+    outcomes = []
+    for index, (how, why) in enumerate(jobs):
+        part = monitor.part(index / len(jobs), (index + 1) / len(jobs))
+        outcomes.append(fill_and_explain(source, how, why, part))
+    return outcomes
+
+
+def sheet(source: Source, outcomes: Sequence[Outcome], original: Picture | None = None) -> RGB:
+    """First row: picture with its hole, then each fill. Second row: heatmaps, all with the same colours.
+
+    Args:
+        original: the true picture; the scores inside the hole are then set below each fill.
+
+    Raises:
+        InputError: an outcome without an explanation, or an original of another size.
+    """
+    explanations = [outcome.explanation for outcome in outcomes if outcome.explanation]
+    if len(explanations) < len(outcomes):
+        raise InputError("Every fill of a comparison needs an explanation.")
+    if original is not None and original.size != source.picture.size:
+        raise InputError("The original has another size than the picture: give the picture before the hole was cut.")
+    box = explanations[0].box
+    for explanation in explanations[1:]:
+        box = box.union(explanation.box)
+    maps = [_placed(explanation.magnitude, explanation.box, box) for explanation in explanations]
+    scale = Scale.shared(maps)
+    hole = source.hole.mask[box.slices]
+    before = _view(source.picture, box)
+    fills, heats = [Cell(draw_outline(before, hole), "picture and hole")], [Cell(before, "picture")]
+    for outcome, explanation, values in zip(outcomes, explanations, maps, strict=True):
+        name, after = outcome.filling.backend.info.name, _view(outcome.filling.picture, box)
+        fills.append(Cell(after, name, _note(outcome, original)))
+        region = np.zeros(box.size, bool)
+        region[explanation.box.relative_to(box).slices] = explanation.region
+        heat = render(after, values, hole=hole, region=region, scale=scale, with_legend=False)
+        heats.append(Cell(heat, f"{name}: {explanation.options.method}", _completeness(outcome)))
+    width = len(fills) * CELL_PX
+    foot = legend(scale, [], width, text_size(np.zeros((CELL_PX, width, 3), np.uint8)))
+    titles = ["What each backend fills in", "Where it comes from (one scale for all)"]
+    return contact_sheet([fills, heats], cell_px=CELL_PX, row_titles=titles, footer=foot)
+
+
+def _view(picture: Picture, box: Box) -> RGB:
+    return np.rint(picture.to_srgb(box.top, box.left, box.height, box.width) * 255).astype(np.uint8)
+
+
+def _placed(values: NDArray[np.float32], place: Box, box: Box) -> NDArray[np.float32]:
+    canvas = np.zeros(box.size, np.float32)
+    canvas[place.relative_to(box).slices] = values
+    return canvas
+
+
+def _note(outcome: Outcome, original: Picture | None) -> str:
+    seconds = f"{outcome.seconds['fill']:.2f} s on {outcome.filling.backend.device}"
+    if original is None:
+        return seconds
+    inside = scores(outcome, original).inside
+    return f"{seconds}; in the hole PSNR {inside.psnr:.2f} dB, SSIM {inside.ssim:.3f}"
+
+
+def _completeness(outcome: Outcome) -> str:
+    parts = [part for _, part in outcome.explanation.parts] if outcome.explanation else []
+    errors = [part.error_percent for part in parts if part.error_percent is not None]
+    count = sum(part.evaluations for part in parts)
+    return f"{count} evaluations" + (f", completeness error {max(errors):.2f} %" if errors else "")
+
+
+def scores(outcome: Outcome, original: Picture) -> Scores:
+    """How close the fill is to the true picture, around the hole."""
+    filling = outcome.filling
+    box = filling.hole.box.pad(32).clamp(filling.hole.size)
+    box = box.grow_to((64, 64), filling.hole.size)
+    return score(_view(filling.picture, box), _view(original, box), filling.hole.mask[box.slices])

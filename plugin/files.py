@@ -1,0 +1,141 @@
+"""Sources from files, outcomes to files."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..attribution.heatmap import Scale, colourise, render
+from ..imaging.errors import InputError
+from ..imaging.hole import Hole, threshold
+from ..imaging.openraster import write_ora
+from ..imaging.reading import read_mask_array, read_picture
+from ..imaging.writing import check_target, write_atomically, write_png
+from .explaining import Explanation
+from .operation import Outcome, Source, base_pixels
+
+
+def read_source(photo: Path, mask: Path, exclude: Path | None = None) -> Source:
+    """Read a picture and its masks; raises `InputError` with one sentence for what cannot be used."""
+    picture = read_picture(photo)
+    hole = Hole.from_array(read_mask_array(mask), picture.size)
+    barred = None if exclude is None else threshold(read_mask_array(exclude), picture.size)
+    return Source(picture, hole, barred)
+
+
+def check_outputs(paths: Sequence[Path], overwrite: bool = False) -> None:
+    """Raise `InputError`, before any long work, where results could not all be written."""
+    for path in paths:
+        check_target(path, overwrite=overwrite)
+    places = [path.resolve() for path in paths]
+    if twice := next((path for path, place in zip(paths, places, strict=True) if places.count(place) > 1), None):
+        raise InputError(f"'{twice}' is named for two results: give each a name of its own.")
+
+
+def check_suffix(path: Path, suffix: str) -> None:
+    """Raise `InputError` where a name does not end as its kind of file does."""
+    if path.suffix.lower() != suffix:
+        raise InputError(f"'{path.name}' is written in one format only: let its name end in {suffix}.")
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder for results where there is none; raises `InputError` where that cannot be."""
+    check_folder(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"The folder '{folder}' cannot be made ({error.strerror}): name another one.") from error
+
+
+def check_folder(folder: Path) -> None:
+    """Raise `InputError` where `folder` neither is one nor could be made; makes nothing."""
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not there.is_dir():
+        raise InputError(f"'{there}' is a file where a folder is needed for '{folder}': name another folder.")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise InputError(f"There is no permission to write into '{there}': name another folder.")
+
+
+def heatmap_picture(outcome: Outcome, scale: Scale | None = None, title: str | None = None) -> NDArray[np.uint8]:
+    """The filled picture around the hole under the heatmap, with outlines and colour bar."""
+    explanation = outcome.explanation
+    if explanation is None:
+        raise ValueError("this outcome has no explanation")
+    box = explanation.box
+    view = np.rint(outcome.filling.picture.to_srgb(box.top, box.left, box.height, box.width) * 255).astype(np.uint8)
+    hole = outcome.filling.hole.mask[box.slices]
+    target = explanation.target if explanation.options.target else None
+    return render(
+        view,
+        explanation.magnitude,
+        hole=hole,
+        region=explanation.region,
+        target=target,
+        scale=scale,
+        opacity=explanation.options.opacity,
+        title=title,
+    )
+
+
+def overlay_picture(outcome: Outcome) -> NDArray[np.uint8]:
+    """The whole filled picture under the heatmap, with outlines, at the picture's own size and without a legend."""
+    explanation = outcome.explanation
+    if explanation is None:
+        raise ValueError("this outcome has no explanation")
+    size = outcome.filling.hole.size
+    values = np.zeros(size, np.float32)
+    values[explanation.box.slices] = explanation.magnitude
+    return render(
+        outcome.filling.picture.to_srgb8(),
+        values,
+        hole=outcome.filling.hole.mask,
+        region=explanation.region_in(size),
+        scale=Scale.of(explanation.magnitude),
+        opacity=explanation.options.opacity,
+        with_legend=False,
+    )
+
+
+def write_overlay(outcome: Outcome, path: Path, overwrite: bool = False) -> None:
+    """Write the whole picture under the heatmap as PNG."""
+    write_png(overlay_picture(outcome), path, overwrite=overwrite)
+
+
+def write_heatmap(outcome: Outcome, path: Path, overwrite: bool = False) -> None:
+    """Write the heatmap as PNG."""
+    write_png(heatmap_picture(outcome), path, overwrite=overwrite)
+
+
+def write_report(outcome: Outcome, path: Path, overwrite: bool = False) -> None:
+    """Write the numbers as JSON."""
+    text = json.dumps(outcome.report(), indent=2, allow_nan=False) + "\n"
+    write_atomically(path, lambda part: part.write_text(text), overwrite=overwrite)
+
+
+def write_layers(outcome: Outcome, path: Path, overwrite: bool = False) -> None:
+    """Write picture, result, heatmap and outline as OpenRaster."""
+    picture = outcome.filling.original
+    write_ora(path, picture.size, outcome.layers(), base=base_pixels(picture), overwrite=overwrite)
+
+
+def write_steps(explanation: Explanation, folder: Path, overwrite: bool = False) -> int:
+    """Write input, restored picture and activation of every point of the path; returns how many files."""
+    steps = [(i, j, step) for i, (_, part) in enumerate(explanation.parts) for j, step in enumerate(part.steps or ())]
+    make_folder(folder)
+    count = 0
+    for window, index, step in steps:
+        pictures = {
+            "input": np.rint(np.clip(step.image, 0, 1) * 255).astype(np.uint8),
+            "restored": np.rint(np.clip(step.restored, 0, 1) * 255).astype(np.uint8),
+            "activation": colourise(np.abs(step.activation), Scale.of(np.abs(step.activation))),
+        }
+        for name, pixels in pictures.items():
+            path = folder / f"window{window}_step{index:03d}_{name}.png"
+            write_png(pixels, path, overwrite=overwrite)
+            count += 1
+    return count

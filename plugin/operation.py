@@ -1,0 +1,114 @@
+"""The one operation: picture and hole in, result, explanation and layers out."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..attribution.heatmap import Scale, heat_rgba
+from ..attribution.outlines import REGION_COLOUR, outline
+from ..backends.protocol import Backend
+from ..backends.registry import load
+from ..imaging.hole import Hole, Mask
+from ..imaging.layers import Layer
+from ..imaging.monitor import Monitor
+from ..imaging.picture import Picture
+from .explaining import Explanation, explain
+from .filling import Filling, fill, result_pixels
+from .request import ExplainOptions, FillOptions
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """What a person gives: a picture, what to fill, what not to look at."""
+
+    picture: Picture
+    hole: Hole
+    exclude: Mask | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What a person gets."""
+
+    filling: Filling
+    explanation: Explanation | None
+    seconds: dict[str, float]
+
+    def layers(self, scale: Scale | None = None) -> list[Layer]:
+        """In painting order: result, heatmap, outline of the region; each only as large as it must be."""
+        box = self.filling.box
+        layers = [Layer("Result", result_pixels(self.filling), (box.top, box.left))]
+        if self.explanation:
+            layers += _explanation_layers(self.explanation, scale)
+        return layers
+
+    def report(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        filling = self.filling
+        facts: dict[str, Any] = {
+            "backend": filling.backend.info.name,
+            "device": filling.backend.device,
+            "licence": filling.backend.info.licence,
+            "options": asdict(filling.options),
+            "picture": {"height": filling.original.size[0], "width": filling.original.size[1]},
+            "hole_pixels": filling.hole.pixels,
+            "windows": len(filling.views),
+            "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
+        }
+        return facts | ({"explanation": self.explanation.report()} if self.explanation else {})
+
+
+def fill_and_explain(
+    source: Source,
+    how: FillOptions,
+    why: ExplainOptions | None = None,
+    monitor: Monitor | None = None,
+    backend: Backend | None = None,
+) -> Outcome:
+    """Fill, and explain if `why` is given.
+
+    Args:
+        backend: use this one instead of the registry's backend that `how` names.
+
+    Raises:
+        LensError: with one sentence that says what to do; nothing was changed.
+        Cancelled: the caller asked to stop.
+    """
+    monitor = monitor or Monitor()
+    monitor.report("loading the model", 0.0)
+    start = time.perf_counter()
+    backend = backend or load(how.backend, how.device)
+    loaded = time.perf_counter()
+    filling = fill(source.picture, source.hole, backend, how, source.exclude, monitor.part(0.02, 0.3 if why else 1.0))
+    filled = time.perf_counter()
+    seconds = {"load": loaded - start, "fill": filled - loaded}
+    if why is None:
+        return Outcome(filling, None, seconds)
+    explanation = explain(filling, why, monitor.part(0.3, 1.0))
+    return Outcome(filling, explanation, seconds | {"explain": time.perf_counter() - filled})
+
+
+def _explanation_layers(explanation: Explanation, scale: Scale | None) -> list[Layer]:
+    offset = explanation.box.top, explanation.box.left
+    magnitude = explanation.magnitude
+    heat = heat_rgba(magnitude, scale or Scale.of(magnitude))
+    edge = np.zeros((*explanation.box.size, 4), np.uint8)
+    width = max(1, round(max(explanation.box.size) / 400))
+    edge[outline(explanation.region, width)] = (*REGION_COLOUR, 255)
+    return [
+        Layer("Heatmap", heat, offset, opacity=explanation.options.opacity),
+        Layer("Region of interest", edge, offset, opacity=0.9),
+    ]
+
+
+def base_pixels(picture: Picture) -> NDArray[np.uint8]:
+    """The picture as RGBA `[H, W, 4]` for the bottom of a layered file."""
+    alpha = np.full((*picture.size, 1), 255, np.uint8)
+    if picture.alpha is not None:
+        alpha = np.rint(picture.alpha[..., None] * (255.0 / picture.full_scale)).astype(np.uint8)
+    return np.concatenate([picture.to_srgb8(), alpha], axis=2)

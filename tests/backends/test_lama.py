@@ -1,0 +1,80 @@
+import hashlib
+from pathlib import Path
+
+import pytest
+import torch
+from inpaint_lens.backends import load, registry
+from inpaint_lens.backends.lama import from_state_dict
+from inpaint_lens.backends.registry import info
+from inpaint_lens.imaging.errors import WeightsError
+from safetensors.torch import save_file
+from spandrel.architectures.LaMa import LaMa
+from torch import Tensor
+
+
+@pytest.fixture(scope="module")
+def network() -> LaMa:
+    """LaMa with random weights, its running statistics those of no data."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return LaMa(in_nc=4, out_nc=3).eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def state(network) -> dict[str, Tensor]:
+    """Its parameters as big-lama's own files name them."""
+    return {f"generator.{key.removeprefix('model.')}": value for key, value in network.state_dict().items()}
+
+
+@pytest.fixture(scope="module")
+def offered(state, tmp_path_factory) -> dict[str, str]:
+    """Environment in which these weights are the ones of `lama`, as safetensors."""
+    folder: Path = tmp_path_factory.mktemp("lama")
+    save_file({key: value.contiguous() for key, value in state.items()}, folder / "lama.safetensors")
+    digest = hashlib.sha256((folder / "lama.safetensors").read_bytes()).hexdigest()
+    entry = {
+        "title": "random", "source": "https", "url": "https://127.0.0.1/lama.safetensors", "sha256": digest,
+        "licence": "Apache-2.0", "format": "safetensors", "purpose": "inpaint", "use": "tests", "upstream": "none",
+    }  # fmt: skip
+    lines = ["[lama]", *(f'{key} = "{value}"' for key, value in entry.items()), "commercial_use = true"]
+    (folder / "catalog.toml").write_text("\n".join(lines))
+    return {
+        "INPAINT_LENS_CATALOG": str(folder / "catalog.toml"),
+        "INPAINT_LENS_WEIGHTS": f"lama={folder / 'lama.safetensors'}",
+    }
+
+
+@torch.no_grad()
+def test_lama_gives_what_the_network_gives_for_single_pictures_and_batches(
+    network, offered, monkeypatch, image, hole, exclude
+):
+    for name, value in offered.items():
+        monkeypatch.setenv(name, value)
+    assert registry.status(info("lama")).ready
+    backend = load("lama", "cpu")
+    hidden = torch.maximum(hole, exclude)
+    expected = network(image * (1 - hidden), hidden)
+    assert torch.allclose(backend(image, hole, exclude=exclude), expected, atol=1e-5)
+    both = backend(torch.cat([image.flip(-1), image]), torch.cat([hole.flip(-1), hole]))
+    assert torch.allclose(both[1:], network(image * (1 - hole), hole), atol=1e-5)
+
+
+def test_lama_lets_gradients_through(state, image, hole):
+    backend = from_state_dict(info("lama"), state, "cpu")
+    image.requires_grad_()
+    (backend(image, hole) * hole).sum().backward()
+    assert image.grad is not None
+    assert not image.grad[(hole > 0).expand_as(image)].any()
+    assert image.grad.abs().sum() > 0
+
+
+def test_weights_of_another_network_are_refused():
+    with pytest.raises(WeightsError, match="not of a LaMa"):
+        from_state_dict(info("lama"), {"conv.weight": torch.zeros(3)}, "cpu")
+
+
+def test_weights_that_lack_layers_are_refused_in_one_line(state):
+    part = {key: value for key, value in state.items() if ".model.9." not in key}
+    with pytest.raises(WeightsError, match="do not fit LaMa") as caught:
+        from_state_dict(info("lama"), part, "cpu")
+    assert "\n" not in str(caught.value)

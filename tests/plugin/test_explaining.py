@@ -1,0 +1,158 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from inpaint_lens.backends import load
+from inpaint_lens.imaging.errors import Cancelled, InputError
+from inpaint_lens.imaging.hole import Hole
+from inpaint_lens.imaging.monitor import Monitor
+from inpaint_lens.imaging.picture import Picture
+from inpaint_lens.imaging.size_rule import SizeRule
+from inpaint_lens.plugin.explaining import explain
+from inpaint_lens.plugin.filling import fill
+from inpaint_lens.plugin.request import ExplainOptions, FillOptions, Target
+
+FEW = ExplainOptions(steps=4)
+
+
+def test_a_network_that_ignores_its_hole_owes_it_nothing(picture, hole, toy):
+    explanation = explain(fill(picture, hole, toy(), FillOptions()), FEW)
+    inside = hole.mask[explanation.box.slices]
+    assert not explanation.signed[inside].any()
+    assert explanation.magnitude.sum() > 0
+    assert not (explanation.region & inside).any()
+
+
+def test_a_constant_network_owes_nothing_to_anything(picture, hole, toy):
+    backend = toy(SizeRule(), lambda image, hole: image * 0 + 0.5)
+    explanation = explain(fill(picture, hole, backend, FillOptions()), FEW)
+    assert not explanation.signed.any()
+    assert not explanation.region.any()
+
+
+def test_excluded_pixels_have_no_share(picture, hole, toy):
+    exclude = np.zeros((72, 96), bool)
+    exclude[20:60, 62:96] = True
+    explanation = explain(fill(picture, hole, toy(), FillOptions(), exclude), FEW)
+    assert not explanation.signed[exclude[explanation.box.slices]].any()
+
+
+@pytest.mark.parametrize("multiple_of", [1, 64])
+def test_the_map_of_a_scaled_window_lies_on_the_picture_and_keeps_its_sum(toy, multiple_of):
+    rng = np.random.default_rng(0)
+    picture = Picture.from_array(rng.integers(0, 255, (150, 170, 3)).astype(np.uint8))
+    mask = np.zeros((150, 170), bool)
+    mask[50:101, 60:111] = True
+    rule = SizeRule(largest=64, multiple_of=multiple_of)
+    explanation = explain(fill(picture, Hole(mask), toy(rule), FillOptions(feather_px=2)), FEW)
+    ((view, part),) = explanation.parts
+    assert view.window.factor < 1
+    assert explanation.signed.shape == explanation.box.size == view.window.box.size
+    scaled = part.signed[: view.window.scaled[0], : view.window.scaled[1]]
+    assert explanation.signed.sum(dtype=np.float64) == pytest.approx(scaled.sum(dtype=np.float64), rel=1e-3, abs=1e-3)
+    inside = mask[explanation.box.slices]
+    assert not explanation.signed[inside].any()
+    assert not (explanation.region & inside).any()
+    assert explanation.region_in((150, 170)).shape == (150, 170)
+
+
+def test_several_windows_make_one_map_and_a_region_outside_of_the_hole(toy):
+    rng = np.random.default_rng(0)
+    picture = Picture.from_array(rng.integers(0, 255, (40, 200, 3)).astype(np.uint8))
+    mask = np.zeros((40, 200), bool)
+    mask[20:23, 10:190] = True
+    explanation = explain(fill(picture, Hole(mask), toy(SizeRule(largest=64)), FillOptions(feather_px=0)), FEW)
+    assert len(explanation.parts) > 2
+    assert explanation.box.size == (40, 200)
+    assert not (explanation.region & mask).any()
+    assert explanation.region.any()
+    assert explanation.sentence.startswith("Window 1 of")
+
+
+def test_a_target_needs_only_the_windows_that_filled_it(toy):
+    picture = Picture.from_array(np.random.default_rng(0).integers(0, 255, (40, 200, 3)).astype(np.uint8))
+    mask = np.zeros((40, 200), bool)
+    mask[20:23, 10:190] = True
+    filling = fill(picture, Hole(mask), toy(SizeRule(largest=64)), FillOptions(feather_px=0))
+    explanation = explain(filling, ExplainOptions(steps=4, target=Target(16, 21, 8)))
+    assert len(explanation.parts) == 1
+    assert explanation.target.sum() == 3 * 8
+
+
+def test_a_target_outside_of_the_hole_is_refused_with_where_the_hole_is(picture, hole, toy):
+    filling = fill(picture, hole, toy(), FillOptions())
+    for target in (Target(5, 5, 8), Target(500, 500, 8)):
+        with pytest.raises(InputError, match=r"columns 40 to 59, rows 30 to 43"):
+            explain(filling, ExplainOptions(target=target))
+
+
+def test_a_backend_without_gradients_is_explained_by_occlusion_only(picture, hole):
+    filling = fill(picture, hole, load("telea"), FillOptions())
+    with pytest.raises(InputError, match=r"telea has no gradients.*occlusion"):
+        explain(filling, FEW)
+    explanation = explain(filling, ExplainOptions(method="occlusion", steps=12))
+    assert explanation.magnitude.sum() > 0
+    assert not explanation.signed[hole.mask[explanation.box.slices]].any()
+
+
+@pytest.mark.parametrize("method", ["path-ig", "gradient", "integrated-gradients", "occlusion"])
+def test_every_method_gives_a_report_of_plain_numbers(picture, hole, toy, method):
+    explanation = explain(fill(picture, hole, toy(), FillOptions()), ExplainOptions(method=method, steps=9))
+    report = json.loads(json.dumps(explanation.report(), allow_nan=False))
+    assert report["method"] == method
+    assert report["evaluations"] > 0
+    assert report["sentence"] == explanation.sentence
+    assert report["windows"][0]["place"] == {"top": 0, "left": 0, "height": 72, "width": 96}
+
+
+def test_the_exact_integral_of_a_linear_fill_is_within_the_tolerance(picture, hole, toy):
+    explanation = explain(fill(picture, hole, toy(), FillOptions()), ExplainOptions())
+    ((_, part),) = explanation.parts
+    assert part.converged
+    assert part.error_percent is not None
+    assert part.error_percent <= 1
+    change = part.value_image - (part.value_baseline or 0.0)
+    assert explanation.signed.sum() == pytest.approx(change, rel=0.0101)
+
+
+@pytest.mark.parametrize("smooth", ["mean", "gaussian", "median"])
+def test_smoothing_is_for_the_eye_only(picture, hole, toy, smooth):
+    filling = fill(picture, hole, toy(), FillOptions())
+    plain, smoothed = explain(filling, FEW), explain(filling, ExplainOptions(steps=4, smooth=smooth))
+    assert np.array_equal(plain.signed, smoothed.signed)
+    assert np.array_equal(plain.region, smoothed.region)
+    assert not np.array_equal(plain.magnitude, smoothed.magnitude)
+
+
+def test_cancelling_in_the_middle_stops_the_explanation(picture, hole, toy):
+    monitor, backend = Monitor(), toy()
+    filling = fill(picture, hole, backend, FillOptions())
+    calls = []
+
+    def function(image: torch.Tensor, hole: torch.Tensor) -> torch.Tensor:
+        calls.append(len(image))
+        monitor.token.cancel()
+        return image
+
+    backend.function = function
+    with pytest.raises(Cancelled):
+        explain(filling, ExplainOptions(method="occlusion", steps=64), monitor)
+    assert len(calls) == 1
+
+
+def test_cancelling_stops_a_network_between_its_layers(picture, hole):
+    backend = load("lens-small", "cpu")
+    filling = fill(picture, hole, backend, FillOptions())
+    monitor = Monitor()
+    monitor.token.cancel()
+    with pytest.raises(Cancelled):
+        explain(filling, FEW, monitor)
+
+
+def test_the_region_given_as_exclude_keeps_its_pixels_and_changes_the_fill(picture, hole, toy):
+    filling = fill(picture, hole, toy(), FillOptions(feather_px=5))
+    region = explain(filling, FEW).region_in((72, 96))
+    again = fill(picture, hole, toy(), FillOptions(feather_px=5), region)
+    assert np.array_equal(again.picture.pixels[region], picture.pixels[region])
+    assert not np.array_equal(again.picture.pixels[hole.mask], filling.picture.pixels[hole.mask])
