@@ -13,8 +13,8 @@ test: $(STAMP)
 lint: $(STAMP)
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
-	@mkdir -p build/types && ln -sfn ../.. build/types/inpaint_lens # pyright does not follow editable installs
-	$(VENV)/bin/pyright
+	@mkdir -p build/types && ln -sfn ../.. build/types/inpaint_lens # type checkers do not follow editable installs
+	$(VENV)/bin/basedpyright
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

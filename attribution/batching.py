@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable
 from typing import Literal, TypeVar
 
+import psutil
 import torch
 
 from ..imaging.errors import InputError, LensError
@@ -21,21 +21,23 @@ BYTES_PER_PIXEL = 16_384
 
 LARGEST_BATCH = {"cuda": 32}
 LARGEST_BATCH_ELSEWHERE = 8
+PROCESSOR_BYTES = 4 << 30
+"""What a batch may take on a processor. Fixed, since rounding depends on the batch and the same call should give the
+same bytes; larger batches are hardly faster there."""
 
 
 def free_bytes(device: torch.device) -> int:
-    """Free memory of `device`; 0 where nobody knows."""
+    """Free memory of `device`."""
     if device.type == "cuda":
         cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return torch.cuda.mem_get_info(device)[0] + cached
-    try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # macOS and Windows do not tell
-        return 0
+    return int(psutil.virtual_memory().available)
 
 
 def batch_size(batch: Batch, image: torch.Tensor) -> int:
-    """The number of pictures per call: as asked, or as many as half of the free memory is likely to hold.
+    """The number of pictures per call: as asked, or as many as memory is likely to hold.
+
+    On a GPU that is half of what is free, elsewhere `PROCESSOR_BYTES` unless there is less.
 
     Args:
         batch: a number, or "auto".
@@ -48,7 +50,10 @@ def batch_size(batch: Batch, image: torch.Tensor) -> int:
         if isinstance(batch, str) or batch < 1:
             raise InputError(f'The batch size is {batch!r}, but it must be "auto" or a number from 1.')
         return int(batch)
-    fits = free_bytes(image.device) // 2 // (BYTES_PER_PIXEL * image.shape[-2] * image.shape[-1])
+    room = free_bytes(image.device) // 2
+    if image.device.type != "cuda":
+        room = min(room, PROCESSOR_BYTES)
+    fits = room // (BYTES_PER_PIXEL * image.shape[-2] * image.shape[-1])
     return max(1, min(fits, LARGEST_BATCH.get(image.device.type, LARGEST_BATCH_ELSEWHERE)))
 
 

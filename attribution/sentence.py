@@ -31,7 +31,7 @@ def _where(found: Attribution, pixel_size: float, whole: bool | None) -> str:
     side = f"mostly {way}" if way else "on all sides"
     return (
         f"Half of what shaped {fill} lies within {distance} px of the hole, {side}; "
-        f"the pixels that matter most, half of it all, are {_percent(percent)} of the known picture."
+        f"{_percent(percent)} of the known pixels make up half of it."
     )
 
 

@@ -29,6 +29,8 @@ def run(options: argparse.Namespace) -> int:
     """Run `fill` on a file or a folder."""
     from ..imaging.errors import InputError
 
+    if not options.explain and (options.target or options.method):
+        raise InputError("--target and --method are for explaining: add --explain, or leave them away.")
     if options.photo.is_dir():
         if options.layers:
             raise InputError("--layers is for one picture: leave it away, or name a picture instead of a folder.")

@@ -184,7 +184,7 @@ def _tiles(hidden: Mask, core: Box, box: Box, rule: SizeRule) -> list[tuple[Box,
     thickness = 2 * float(cv2.distanceTransform(np.pad(inside, 1), cv2.DIST_L2, 3).max())
     if thickness > limit * THIN_SHARE:
         return []
-    step = limit // 2
+    step = max(limit // 2, limit - 2 * LEAST_MARGIN_PX)
     tiles = []
     for top in range(core.top, core.bottom, step):
         for left in range(core.left, core.right, step):

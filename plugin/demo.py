@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from ..attribution.outlines import draw_outline
 from ..evaluation.sheet import Cell, contact_sheet
+from ..imaging.hole import Hole
 from ..imaging.monitor import Monitor
 from ..imaging.picture import Picture
 from ..imaging.writing import write_picture
 from . import files
 from .operation import Outcome, Source, fill_and_explain
-from .request import ExplainOptions, FillOptions
+from .request import ExplainOptions, FillOptions, Target
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 CELL_PX = 400
+SCATTERED_SHARE = 0.1
+"""A hole that fills less than this of its box is scratches or specks."""
+SCRATCH_TARGET_PX = 128
 
 
 def photographs() -> list[Path]:
@@ -33,7 +38,7 @@ def show_all(photos: list[Path], output: Path, learned: str, exemplar: str, moni
         part = monitor.part(index / len(photos), (index + 1) / len(photos))
         part.report(photo.stem, 0.0)
         source = files.read_source(photo, photo.with_name(f"{photo.stem}_mask.png"))
-        explained = fill_and_explain(source, FillOptions(learned), ExplainOptions(), part.part(0.0, 0.7))
+        explained = fill_and_explain(source, FillOptions(learned), _why(source.hole), part.part(0.0, 0.7))
         copied = fill_and_explain(source, FillOptions(exemplar), None, part.part(0.7, 1.0))
         _write(explained, copied, photo, output)
         rows.append(_row(source, explained, copied))
@@ -43,6 +48,15 @@ def show_all(photos: list[Path], output: Path, learned: str, exemplar: str, moni
     sheet = contact_sheet(rows, cell_px=CELL_PX, row_titles=titles, title="Inpaint Lens: fill and explain")
     write_picture(Picture.from_array(sheet), output / "contact_sheet.jpg", overwrite=True)
     return lines
+
+
+def _why(hole: Hole) -> ExplainOptions:
+    """Explain the whole fill, but of scratches all over a picture only the square that holds most of them."""
+    if hole.pixels > SCATTERED_SHARE * hole.box.height * hole.box.width:
+        return ExplainOptions()
+    density = cv2.blur(hole.mask.astype(np.float32), (SCRATCH_TARGET_PX, SCRATCH_TARGET_PX))
+    y, x = np.unravel_index(int(density.argmax()), hole.size)
+    return ExplainOptions(target=Target(int(x), int(y), SCRATCH_TARGET_PX))
 
 
 def _write(explained: Outcome, copied: Outcome, photo: Path, output: Path) -> None:

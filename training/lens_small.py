@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -43,6 +44,7 @@ class Progress:
 
 
 def parse_arguments() -> argparse.Namespace:
+    """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder of pictures")
     parser.add_argument("--vgg", type=Path, required=True, help="safetensors file with VGG16 and its LPIPS heads")
@@ -156,7 +158,7 @@ def main() -> None:
         crops = RandomCrops(pictures, stage.size, options.seed + run.progress.step)
         workers = 4 if run.device.type == "cuda" else 1
         run.stage(stage, DataLoader(crops, batch_size=stage.batch, num_workers=workers))
-    print(f"Weights: {options.out / 'lens_small.safetensors'}; state after {run.progress.step} steps.")
+    sys.stdout.write(f"Weights: {options.out / 'lens_small.safetensors'}; state after {run.progress.step} steps.\n")
 
 
 if __name__ == "__main__":

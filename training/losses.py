@@ -56,6 +56,7 @@ class PerceptualVgg(nn.Module):
         return levels
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        """Distance of two pictures `[N, 3, H, W]` in [0, 1], a scalar; gradients flow to `output` only."""
         with torch.no_grad():
             wanted = self.features(target)
         total = output.new_zeros(())

@@ -68,6 +68,7 @@ class Spectral(nn.Module):
         self.expand = nn.Conv2d(inner, channels, 1)
 
     def forward(self, features: Tensor) -> Tensor:
+        """`[N, C, h, w]` to the same shape."""
         reduced = F.silu(self.reduce(features)).float()
         spectrum = torch.fft.rfft2(reduced, norm="ortho")
         mixed = self.mix(torch.cat([spectrum.real, spectrum.imag], 1)).float()
@@ -88,6 +89,7 @@ class Block(nn.Module):
         self.scale = nn.Parameter(torch.full((1, channels, 1, 1), 0.2))
 
     def forward(self, features: Tensor) -> Tensor:
+        """`[N, C, h, w]` to the same shape."""
         inner = F.silu(self.norm(self.local(features) + self.spectral(features)))
         return features + self.scale * self.out(inner)
 
@@ -96,8 +98,8 @@ class DetailCopy(nn.Module):
     """Attention from blocks to known blocks; what it moves is the detail that a coarse blur leaves over.
 
     Yi et al. 2020, eq. 1 to 3. Where a hole gives no reason to prefer one source, plain attention copies one patch
-    everywhere; so the scores here belong to *offsets* between target and source, pooled over the whole hole (the dominant
-    offsets of He and Sun 2012), and neighbours copy neighbours.
+    everywhere; so the scores here belong to *offsets* between target and source, pooled over the whole hole (the
+    dominant offsets of He and Sun 2012), and neighbours copy neighbours.
     """
 
     def __init__(self, channels: int, width: int = 64) -> None:
@@ -138,12 +140,12 @@ class DetailCopy(nn.Module):
 
 
 def _correlate(target: Tensor, source: Tensor, size: tuple[int, int]) -> Tensor:
-    """`[N, *size]`: sum over channels and positions q of target(q) * source(q + offset), for each offset modulo size."""
+    """`[N, *size]`: for each offset modulo size, the sum over channels and q of target(q) * source(q + offset)."""
     spectrum = torch.fft.rfft2(target, s=size).conj() * torch.fft.rfft2(source, s=size)
     return torch.fft.irfft2(spectrum.sum(1), s=size)
 
 
-def _overlap_add(patches: Tensor, size: tuple[int, int]) -> Tensor:
+def _overlap_add(patches: Tensor, size: torch.Size) -> Tensor:
     """Overlapping patches `[N, 3 * P * P, L]` blended by a window that falls to their borders: `[N, 3, *size]`."""
     ramp = torch.arange(PATCH_PX, device=patches.device, dtype=patches.dtype)
     ramp = torch.minimum(ramp + 0.5, PATCH_PX - 0.5 - ramp) / BLOCK_PX
@@ -161,6 +163,7 @@ class Up(nn.Module):
         self.conv = nn.Conv2d(channels + skip, out, 3, padding=1)
 
     def forward(self, features: Tensor, skip: Tensor) -> Tensor:
+        """Features `[N, C, h, w]` enlarged to the size of `skip` and joined with it."""
         large = F.interpolate(features, size=skip.shape[-2:], mode="bilinear", align_corners=False)
         return F.silu(self.conv(torch.cat([large, skip.to(large.dtype)], 1)))
 

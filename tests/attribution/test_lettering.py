@@ -43,7 +43,7 @@ def test_a_block_holds_all_the_ink_of_its_text():
     picture = Image.new("L", (300, 100), 255)
     ImageDraw.Draw(picture).text((20, 20), "jÅÉŰ gpqy|f", font=font(14), fill=INK[0])
     ink = (255 - np.array(picture)).sum()
-    assert (255 - text_block("jÅÉŰ gpqy|f", 200, 14, colour=(INK[0],) * 3)[..., 0]).sum() == ink
+    assert (255 - text_block("jÅÉŰ gpqy|f", 200, 14, colour=(INK[0], INK[0], INK[0]))[..., 0]).sum() == ink
 
 
 def test_a_column_narrower_than_a_letter_is_refused():

@@ -101,6 +101,7 @@ def test_a_change_in_the_hole_counts_more_inside_than_over_the_picture(network):
     result = noise(0)
     result[block()] = 128
     scores = score(result, noise(0), block(), network)
+    assert scores.inside.lpips is not None and scores.whole.lpips is not None
     assert scores.inside.lpips > scores.whole.lpips > 0
 
 

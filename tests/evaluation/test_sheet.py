@@ -88,7 +88,7 @@ def test_row_titles_that_do_not_match_the_rows_are_refused():
 
 def test_a_float_picture_is_refused():
     with pytest.raises(InputError, match="float64"):
-        contact_sheet([[Cell(np.zeros((9, 9, 3)), "a")]])
+        contact_sheet([[Cell(np.zeros((9, 9, 3)), "a")]])  # pyright: ignore[reportArgumentType]
 
 
 def test_cells_too_small_for_a_caption_are_refused():
