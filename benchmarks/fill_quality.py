@@ -13,7 +13,8 @@ from pathlib import Path
 import cv2
 import inpaint_lens as lens
 import numpy as np
-from inpaint_lens.evaluation.metrics import Lpips, score
+from inpaint_lens.evaluation.metrics import score
+from inpaint_lens.evaluation.perceptual import Lpips
 from inpaint_lens.training.holes import random_hole
 from inpaint_lens.training.pictures import read_rgb, split_by_picture
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
+from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +18,16 @@ from ..imaging.box import Box
 from ..imaging.errors import InputError
 from ..imaging.monitor import Monitor
 from ..imaging.picture import Picture
+from ..weights_registry.fetch import find
 from .operation import Outcome, Source, fill_and_explain
 from .request import ExplainOptions, FillOptions
 
+if TYPE_CHECKING:
+    from ..evaluation.perceptual import Lpips
+
 RGB = NDArray[np.uint8]
 CELL_PX = 420
+LPIPS_WEIGHTS = "lpips-alexnet"
 
 
 def compare(
@@ -84,7 +92,8 @@ def _note(outcome: Outcome, original: Picture | None) -> str:
     if original is None:
         return seconds
     inside = scores(outcome, original).inside
-    return f"{seconds}; in the hole PSNR {inside.psnr:.2f} dB, SSIM {inside.ssim:.3f}"
+    text = f"{seconds}; in the hole PSNR {inside.psnr:.2f} dB, SSIM {inside.ssim:.3f}"
+    return text if inside.lpips is None else f"{text}, LPIPS {inside.lpips:.3f}"
 
 
 def _completeness(outcome: Outcome) -> str:
@@ -99,4 +108,15 @@ def scores(outcome: Outcome, original: Picture) -> Scores:
     filling = outcome.filling
     box = filling.hole.box.pad(32).clamp(filling.hole.size)
     box = box.grow_to((64, 64), filling.hole.size)
-    return score(_view(filling.picture, box), _view(original, box), filling.hole.mask[box.slices])
+    return score(_view(filling.picture, box), _view(original, box), filling.hole.mask[box.slices], _lpips())
+
+
+@cache
+def _lpips() -> Lpips | None:
+    """LPIPS where the package and its weights are here; a comparison does without it otherwise."""
+    weights = find(LPIPS_WEIGHTS)
+    if weights is None or importlib.util.find_spec("lpips") is None:
+        return None
+    from ..evaluation.perceptual import Lpips
+
+    return Lpips(weights)

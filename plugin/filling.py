@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -67,7 +67,6 @@ class Filling:
     views: tuple[View, ...]
     backend: Backend
     options: FillOptions
-    notes: tuple[str, ...] = field(default=())
 
 
 def fill(

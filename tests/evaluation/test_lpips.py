@@ -6,7 +6,8 @@ import lpips
 import numpy as np
 import pytest
 import torch
-from inpaint_lens.evaluation.metrics import Lpips, score
+from inpaint_lens.evaluation.metrics import score
+from inpaint_lens.evaluation.perceptual import Lpips
 from inpaint_lens.imaging.errors import InputError, MissingError, WeightsError
 from safetensors.torch import load_file, save_file
 
@@ -135,7 +136,7 @@ def test_a_missing_file_says_what_to_do(tmp_path):
 
 def test_a_file_that_is_not_safetensors_is_refused(tmp_path):
     (tmp_path / "bad.safetensors").write_bytes(b"not weights at all")
-    with pytest.raises(WeightsError, match="cannot be read as safetensors"):
+    with pytest.raises(WeightsError, match="is damaged"):
         Lpips(tmp_path / "bad.safetensors")
 
 
@@ -160,3 +161,15 @@ def test_an_unknown_network_is_refused(weights):
 def test_a_picture_too_small_for_the_network_is_refused(network):
     with pytest.raises(InputError, match="at least 32 × 32"):
         network.whole(noise(height=31), noise(height=31))
+
+
+def test_a_torchvision_file_takes_the_heads_of_the_package(weights, tmp_path):
+    tensors = {key: value for key, value in load_file(weights).items() if key.startswith("features.")}
+    torch.save(tensors | {"classifier.1.weight": torch.zeros(2, 2)}, tmp_path / "alexnet.pth")
+    save_file(tensors | bundled_heads_by_name(), tmp_path / "whole.safetensors")
+    two, one = Lpips(tmp_path / "alexnet.pth"), Lpips(tmp_path / "whole.safetensors")
+    assert two.measure(noise(0), noise(1), block()) == one.measure(noise(0), noise(1), block())
+
+
+def bundled_heads_by_name():
+    return {f"lin{k}.model.1.weight": bundled_heads()[f"lin{k}.model.1.weight"] for k in range(len(CHANNELS))}
