@@ -10,7 +10,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ..attribution.charts import mass_by_distance_chart
 from ..attribution.heatmap import Scale, colourise, render
+from ..attribution.report import StepImages
+from ..attribution.smoothing import smoothed
 from ..imaging.errors import InputError
 from ..imaging.hole import Hole, threshold
 from ..imaging.openraster import write_ora
@@ -124,18 +127,29 @@ def write_layers(outcome: Outcome, path: Path, overwrite: bool = False) -> None:
 
 
 def write_steps(explanation: Explanation, folder: Path, overwrite: bool = False) -> int:
-    """Write input, restored picture and activation of every point of the path; returns how many files."""
-    steps = [(i, j, step) for i, (_, part) in enumerate(explanation.parts) for j, step in enumerate(part.steps or ())]
+    """Write what was seen along the path, and how the attribution spreads with distance; returns how many files.
+
+    For every point: the input, what the network restored from it, its activation image, raw and smoothed.
+    """
     make_folder(folder)
-    count = 0
-    for window, index, step in steps:
-        pictures = {
-            "input": np.rint(np.clip(step.image, 0, 1) * 255).astype(np.uint8),
-            "restored": np.rint(np.clip(step.restored, 0, 1) * 255).astype(np.uint8),
-            "activation": colourise(np.abs(step.activation), Scale.of(np.abs(step.activation))),
-        }
-        for name, pixels in pictures.items():
-            path = folder / f"window{window}_step{index:03d}_{name}.png"
-            write_png(pixels, path, overwrite=overwrite)
-            count += 1
-    return count
+    pictures: dict[str, NDArray[np.uint8]] = {}
+    for window, (_, part) in enumerate(explanation.parts):
+        mass = part.mass_by_distance()
+        pictures[f"window{window}_mass_by_distance"] = mass_by_distance_chart(mass.distance_px, mass.share)
+        for index, step in enumerate(part.steps):
+            for name, pixels in _step_pictures(step).items():
+                pictures[f"window{window}_step{index:03d}_{name}"] = pixels
+    for name, pixels in pictures.items():
+        write_png(pixels, folder / f"{name}.png", overwrite=overwrite)
+    return len(pictures)
+
+
+def _step_pictures(step: StepImages) -> dict[str, NDArray[np.uint8]]:
+    activation = np.abs(step.activation)
+    smooth = smoothed(activation, "gaussian")
+    return {
+        "input": np.rint(np.clip(step.image, 0, 1) * 255).astype(np.uint8),
+        "restored": np.rint(np.clip(step.restored, 0, 1) * 255).astype(np.uint8),
+        "activation": colourise(activation, Scale.of(activation)),
+        "activation_smoothed": colourise(smooth, Scale.of(smooth)),
+    }
