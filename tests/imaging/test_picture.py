@@ -1,5 +1,4 @@
 import struct
-import time
 
 import numpy as np
 import pytest
@@ -119,11 +118,9 @@ def test_a_crop_converts_like_the_same_part_of_the_whole():
     assert np.array_equal(picture.to_srgb(2, 3, 4, 5), picture.to_srgb()[2:6, 3:8])
 
 
-def test_the_cost_goes_by_the_crop():
-    picture = Picture(np.broadcast_to(np.uint8(9), (100_000, 100_000, 3)))
-    start = time.perf_counter()
+def test_a_crop_of_a_picture_larger_than_memory_is_converted():
+    picture = Picture(np.broadcast_to(np.uint8(9), (1_000_000, 1_000_000, 3)))
     assert picture.to_srgb(50, 60, 10, 10).shape == (10, 10, 3)
-    assert time.perf_counter() - start < 1
 
 
 def test_floats_out_of_range_are_clipped_for_the_model_and_kept_in_the_picture():
