@@ -183,13 +183,21 @@ def explain(
     machine = _backend(backend, device, convention, multiple_of)
     why = ExplainOptions(
         method=method or ("path-ig" if machine.info.differentiable else "occlusion"),  # pyright: ignore[reportArgumentType]
-        target=Target(*target) if target else None,
+        target=_target(target),
         steps=steps,  # pyright: ignore[reportArgumentType]
         tolerance_percent=tolerance_percent,
         smooth=smooth,  # pyright: ignore[reportArgumentType]
         keep_steps=keep_steps,
     )
     return Result(fill_and_explain(_source(image, mask, exclude), how, why, monitor, machine))
+
+
+def _target(target: tuple[int, int, int] | None) -> Target | None:
+    if target is None:
+        return None
+    if not isinstance(target, tuple | list) or len(target) != 3:
+        raise InputError(f"A target is three numbers, x, y and size in pixels, not {target!r}.")
+    return Target(*target)
 
 
 def _name(backend: str | Backend | Callable[..., Any]) -> str:

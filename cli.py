@@ -8,11 +8,11 @@ import os
 import sys
 from collections.abc import Sequence
 
+from . import __version__
 from .commands import backends, compare, demo, doctor, download, explain, fill
 from .imaging.errors import LensError
 
 VERBS = (fill, explain, compare, backends, download, doctor, demo)
-VERSION = "0.1.0"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -22,7 +22,7 @@ def build_parser() -> argparse.ArgumentParser:
         description="Fill a hole in a picture and see why it was filled so.",
         epilog="inpaint-lens VERB --help tells more. Try `inpaint-lens demo` first.",
     )
-    parser.add_argument("--version", action="version", version=f"inpaint-lens {VERSION}")
+    parser.add_argument("--version", action="version", version=f"inpaint-lens {__version__}")
     parser.add_argument("--verbose", action="store_true", help="log what happens; show where an unexpected error is")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for verb in VERBS:
@@ -45,12 +45,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     verbose = options.verbose or bool(os.environ.get("INPAINT_LENS_DEBUG"))
     logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s: %(message)s")
     logging.getLogger("pyvips").setLevel(logging.ERROR)
+    logging.getLogger("huggingface_hub").propagate = False  # it writes to the terminal itself
     try:
         return options.run(options)
     except LensError as error:
         return _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
-        return _fail("Stopped; nothing was changed.", 130)
+        return _fail("Stopped; nothing half-written is left.", 130)
     except BrokenPipeError:
         sys.stderr.close()
         return 0

@@ -38,7 +38,9 @@ def resolve(device: str, info: BackendInfo) -> str:
         log.info("%s runs on %s", info.name, taken)
         return taken
     if reason := unusable(device):
-        raise DeviceError(f"The device '{device}' cannot be used: {reason} Take --device cpu, or see `doctor`.")
+        raise DeviceError(
+            f"The device '{device}' cannot be used: {reason} Take --device cpu, or see `inpaint-lens doctor`."
+        )
     return device
 
 

@@ -100,7 +100,7 @@ class OnnxBackend:
                 (output,) = self.session.run([self.graph.output], feed, options)
         except Fail as error:
             if monitor and monitor.token.cancelled:
-                raise Cancelled("Stopped as asked; nothing was changed.") from error
+                raise Cancelled("Stopped as asked; nothing half-written is left.") from error
             raise
         except InvalidArgument as error:
             raise WeightsError(f"The graph of {self.info.name} does not take this input: {error}") from error

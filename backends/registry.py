@@ -71,9 +71,8 @@ def info(name: str) -> BackendInfo:
 
 def status(backend: BackendInfo) -> Status:
     """Whether a backend's packages and weights are here; touches neither the network nor torch, and never raises."""
-    lacking = [module for module in backend.modules if importlib.util.find_spec(module) is None]
-    if lacking:
-        return Status(False, f"needs a package: pip install 'inpaint-lens[{backend.extra}]'")
+    if lacking := _lacking_package(backend):
+        return Status(False, lacking)
     if backend.weights:
         from ..weights_registry.fetch import find
 
@@ -84,6 +83,13 @@ def status(backend: BackendInfo) -> Status:
         if absent:
             return Status(False, f"needs weights: inpaint-lens download {' '.join(absent)}")
     return Status(True, "ready")
+
+
+def _lacking_package(backend: BackendInfo) -> str:
+    """What to install; empty if all packages are here."""
+    if all(importlib.util.find_spec(module) for module in backend.modules):
+        return ""
+    return f"needs a package: pip install 'inpaint-lens[{backend.extra}]'"
 
 
 def load(name: str, device: str = "auto") -> Backend:
@@ -102,9 +108,8 @@ def load(name: str, device: str = "auto") -> Backend:
         if (name, place) in _loaded:
             _loaded.move_to_end((name, place))
             return _loaded[name, place]
-        state = status(facts)
-        if not state.ready and state.reason.startswith("needs a package"):
-            raise MissingError(f"{name} {state.reason}")
+        if lacking := _lacking_package(facts):
+            raise MissingError(f"{name} {lacking}")
         backend = _made(facts, place, auto=device == "auto")
         _loaded[name, "cpu" if (name, place) in _unusable else place] = backend
         while len(_loaded) > KEPT:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..plugin.choices import DEFAULT_BACKEND, DEVICES, METHODS, SMOOTHINGS
 
@@ -20,27 +20,35 @@ def add_input(parser: argparse.ArgumentParser) -> None:
 
 def add_filling(parser: argparse.ArgumentParser, backend: bool = True) -> None:
     """How to fill."""
+    group = parser.add_argument_group("how to fill")
     if backend:
-        parser.add_argument(
+        group.add_argument(
             "--backend", metavar="NAME", default=DEFAULT_BACKEND, help=f"what fills (default {DEFAULT_BACKEND})"
         )
-    parser.add_argument("--exclude", metavar="MASK2", type=Path, help="mask of what the model may not look at")
-    parser.add_argument("--device", choices=DEVICES, default="auto", help="where to compute (default auto)")
-    parser.add_argument("--seed", metavar="N", type=int, default=0, help="for backends that draw lots (default 0)")
-    parser.add_argument("--grow", metavar="PX", type=int, default=0, help="grow the hole first (default 0)")
-    parser.add_argument("--feather", metavar="PX", type=int, default=4, help="width of the soft border (default 4)")
-    parser.add_argument("--context", metavar="PX", type=int, help="surroundings that the model sees (default: by hole)")
-    parser.add_argument("--match-border", action="store_true", help="shift the fill's colours to meet the picture's")
+    group.add_argument("--exclude", metavar="MASK2", type=Path, help="mask of what the model may not look at")
+    group.add_argument("--device", choices=DEVICES, default="auto", help="where to compute (default auto)")
+    group.add_argument("--seed", metavar="N", type=int, default=0, help="for backends that draw lots (default 0)")
+    group.add_argument("--grow", metavar="PX", type=int, default=0, help="grow the hole first (default 0)")
+    group.add_argument("--feather", metavar="PX", type=int, default=4, help="width of the soft border (default 4)")
+    group.add_argument("--context", metavar="PX", type=int, help="surroundings that the model sees (default: by hole)")
+    group.add_argument("--match-border", action="store_true", help="shift the fill's colours to meet the picture's")
     parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
 
 
-def add_explaining(parser: argparse.ArgumentParser) -> None:
-    """How to explain."""
-    parser.add_argument("--method", choices=METHODS, help="default: path-ig, or occlusion for a backend without it")
-    parser.add_argument("--target", metavar="X,Y,SIZE", help="explain a square of the fill only (default: all of it)")
-    parser.add_argument("--steps", metavar="auto|N", default="auto", help="network evaluations (default auto)")
-    parser.add_argument("--tolerance", metavar="PERCENT", type=float, default=1.0, help="completeness (default 1)")
-    parser.add_argument("--smooth", choices=SMOOTHINGS, default="none", help="smooth the heatmap for display")
+def add_explaining(parser: argparse.ArgumentParser, title: str = "how to explain") -> None:
+    """How to explain; what is not given is None, so that the defaults stand in `ExplainOptions` alone."""
+    group = parser.add_argument_group(title)
+    group.add_argument("--method", choices=METHODS, help="default: path-ig, or occlusion for a backend without it")
+    group.add_argument("--target", metavar="X,Y,SIZE", help="explain a square of the fill only (default: all of it)")
+    group.add_argument("--steps", metavar="auto|N", help="network evaluations (default auto)")
+    group.add_argument("--tolerance", metavar="PERCENT", type=float, help="completeness (default 1)")
+    group.add_argument("--smooth", choices=SMOOTHINGS, help="smooth the heatmap for display (default none)")
+
+
+def explaining_given(options: argparse.Namespace) -> list[str]:
+    """Names of the explaining options that the command line gives."""
+    names = ("method", "target", "steps", "tolerance", "smooth")
+    return [name for name in names if getattr(options, name) is not None]
 
 
 def fill_options(options: argparse.Namespace, backend: str | None = None) -> FillOptions:
@@ -63,15 +71,15 @@ def explain_options(options: argparse.Namespace, backend: str, keep_steps: bool 
     from ..backends.registry import info
     from ..plugin.request import ExplainOptions, Target
 
-    default = "path-ig" if info(backend).differentiable else "occlusion"
-    return ExplainOptions(
-        method=options.method or default,
-        target=Target.parse(options.target) if options.target else None,
-        steps=steps(options.steps),
-        tolerance_percent=options.tolerance,
-        smooth=options.smooth,
-        keep_steps=keep_steps,
-    )
+    values: dict[str, Any] = {
+        "method": options.method or ("path-ig" if info(backend).differentiable else "occlusion"),
+        "target": None if options.target is None else Target.parse(options.target),
+        "steps": None if options.steps is None else steps(options.steps),
+        "tolerance_percent": options.tolerance,
+        "smooth": options.smooth,
+    }
+    given = {name: value for name, value in values.items() if value is not None}
+    return ExplainOptions(**given, keep_steps=keep_steps)
 
 
 def steps(text: str) -> int | Literal["auto"]:

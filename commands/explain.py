@@ -26,7 +26,7 @@ def run(options: argparse.Namespace) -> int:
     files.check_suffix(options.output, ".png")
     files.check_outputs([path for path in (options.output, options.json) if path], options.overwrite)
     if options.save_steps:
-        files.check_folder(options.save_steps)
+        files.check_steps(options.save_steps, options.overwrite)
     how = fill_options(options)
     why = explain_options(options, how.backend, keep_steps=options.save_steps is not None)
     source = files.read_source(options.photo, options.mask, options.exclude)

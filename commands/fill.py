@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .arguments import add_explaining, add_filling, add_input, explain_options, fill_options
+from .arguments import add_explaining, add_filling, add_input, explain_options, explaining_given, fill_options
 from .terminal import progress, say
 
 if TYPE_CHECKING:
@@ -22,15 +22,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--explain", action="store_true", help="write OUT.heatmap.png and OUT.report.json too")
     parser.add_argument("--layers", metavar="FILE.ora", type=Path, help="write a layered OpenRaster file too")
     add_filling(parser)
-    add_explaining(parser)
+    add_explaining(parser, "how to explain, with --explain")
 
 
 def run(options: argparse.Namespace) -> int:
     """Run `fill` on a file or a folder."""
     from ..imaging.errors import InputError
 
-    if not options.explain and (options.target or options.method):
-        raise InputError("--target and --method are for explaining: add --explain, or leave them away.")
+    if not options.explain and (idle := explaining_given(options)):
+        raise InputError(f"--{idle[0]} is for explaining: add --explain, or leave it away.")
     if options.photo.is_dir():
         if options.layers:
             raise InputError("--layers is for one picture: leave it away, or name a picture instead of a folder.")
@@ -94,14 +94,15 @@ def _run_folder(options: argparse.Namespace) -> int:
     with progress(options.photo.name) as monitor:
         for index, (photo, mask) in enumerate(jobs):
             part = monitor.part(index / len(jobs), (index + 1) / len(jobs))
-            part.report(photo.name, 0.0)
             try:
+                part.report(photo.name, 0.0)
                 if mask is None:
                     raise InputError(f"{photo.name} has no mask in {options.mask}: name it {photo.stem}.png.")
                 stem = photo.stem if stems[photo.stem.lower()] == 1 else photo.name
                 _fill_one(options, photo, mask, options.output / photo.name, part, stem)
-            except Cancelled:
-                raise
+            except (Cancelled, KeyboardInterrupt):
+                done = f"{index - failed} of {len(jobs)} pictures filled, in {options.output}"
+                raise Cancelled(f"Stopped: {done}; nothing half-written is left.") from None
             except LensError as error:
                 failed += 1
                 say(f"failed: {photo.name}: {error}")

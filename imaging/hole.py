@@ -62,7 +62,12 @@ class Hole:
 
     def grow(self, px: int) -> Hole:
         """Larger by `px` pixels in every direction (round); raises `InputError` if nothing known is left."""
-        return Hole(dilate(self.mask, px)) if px > 0 else self
+        if px <= 0:
+            return self
+        grown = dilate(self.mask, px)
+        if grown.all():
+            raise InputError(f"Grown by {px} pixels, the hole covers the whole picture: grow it less.")
+        return Hole(grown)
 
     def groups(self) -> list[Box]:
         """Boxes of the connected parts (8-neighbourhood), from top to bottom."""

@@ -45,7 +45,7 @@ class Monitor:
     def check(self) -> None:
         """Raise `Cancelled` if the caller asked to stop."""
         if self.token.cancelled:
-            raise Cancelled("Stopped as asked; nothing was changed.")
+            raise Cancelled("Stopped as asked; nothing half-written is left.")
 
     def report(self, stage: str, share: float) -> None:
         """Tell how far the work is (`share` in 0 to 1); raises `Cancelled` if the caller asked to stop."""

@@ -37,6 +37,8 @@ _NAMES = {"png": "PNG", "jpeg": "JPEG", "webp": "WebP", "tiff": "TIFF"}
 _LONGEST_SIDE = {"jpeg": 65500, "webp": 16383}
 _LARGEST_JPEG_SEGMENT = 65533
 _MM_PER_INCH = 25.4
+_UNSTATED_DPI = (72.0, 72.0)
+"""libvips always writes a resolution, and 25.4 dots per inch if it is told none: prints a metre wide."""
 _KEEP_XMP, _KEEP_ICC = 2, 8
 """Bits of `VipsForeignKeep`; EXIF is written here instead, since libvips would rebuild it."""
 _VIPS_FORMATS = {np.dtype(np.uint8): "uchar", np.dtype(np.uint16): "ushort", np.dtype(np.float32): "float"}
@@ -226,10 +228,8 @@ def _vips(picture: Picture) -> pyvips.Image:
     kind = spaces[picture.mode][wide and picture.pixels.dtype == np.uint16]
     height, width, bands = array.shape
     image = pyvips.Image.new_from_memory(array.data, width, height, bands, _VIPS_FORMATS[array.dtype])
-    changes: dict[str, Any] = {"interpretation": kind}
-    if picture.dpi:
-        changes |= {"xres": picture.dpi[0] / _MM_PER_INCH, "yres": picture.dpi[1] / _MM_PER_INCH}
-    image = cast(pyvips.Image, image.copy(**changes))
+    across, down = picture.dpi or _UNSTATED_DPI
+    image = cast(pyvips.Image, image.copy(interpretation=kind, xres=across / _MM_PER_INCH, yres=down / _MM_PER_INCH))
     for field, value in (("icc-profile-data", picture.icc), ("xmp-data", picture.xmp)):
         if value:
             image = colour.attach(image, field, value)

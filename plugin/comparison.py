@@ -92,7 +92,7 @@ def _note(outcome: Outcome, original: Picture | None) -> str:
     if original is None:
         return seconds
     inside = scores(outcome, original).inside
-    text = f"{seconds}; in the hole PSNR {inside.psnr:.2f} dB, SSIM {inside.ssim:.3f}"
+    text = f"{seconds}\nin the hole: PSNR {inside.psnr:.2f} dB, SSIM {inside.ssim:.3f}"
     return text if inside.lpips is None else f"{text}, LPIPS {inside.lpips:.3f}"
 
 

@@ -23,6 +23,9 @@ from ..imaging.window import Float
 from .filling import Filling, View
 from .request import ExplainOptions
 
+MOST_WINDOWS_TOLD = 3
+"""Of scratches all over a picture, only so many windows are put into words."""
+
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
@@ -56,7 +59,12 @@ class Explanation:
         texts = [part.sentence(1 / view.window.factor, whole) for view, part in self.parts]
         if len(texts) == 1:
             return texts[0]
-        return " ".join(f"Window {i} of {len(texts)}: {text}" for i, text in enumerate(texts, 1))
+        told = [f"Window {i} of {len(texts)}: {text}" for i, text in enumerate(texts[:MOST_WINDOWS_TOLD], 1)]
+        if rest := self.parts[MOST_WINDOWS_TOLD:]:
+            over = sum(part.converged is False for _, part in rest)
+            doubt = f", {over} of them over the tolerance" if over else ""
+            told.append(f"The report tells the same of {len(rest)} more{doubt}.")
+        return " ".join(told)
 
     def region_in(self, size: tuple[int, int]) -> Mask:
         """The region of interest as a mask `[H, W]` of the whole picture, to exclude it from the next fill."""

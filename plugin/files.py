@@ -64,7 +64,7 @@ def check_folder(folder: Path) -> None:
         raise InputError(f"There is no permission to write into '{there}': name another folder.")
 
 
-def heatmap_picture(outcome: Outcome, scale: Scale | None = None, title: str | None = None) -> NDArray[np.uint8]:
+def heatmap_picture(outcome: Outcome) -> NDArray[np.uint8]:
     """The filled picture around the hole under the heatmap, with outlines and colour bar."""
     explanation = outcome.explanation
     if explanation is None:
@@ -79,9 +79,7 @@ def heatmap_picture(outcome: Outcome, scale: Scale | None = None, title: str | N
         hole=hole,
         region=explanation.region,
         target=target,
-        scale=scale,
         opacity=explanation.options.opacity,
-        title=title,
     )
 
 
@@ -124,6 +122,13 @@ def write_layers(outcome: Outcome, path: Path, overwrite: bool = False) -> None:
     """Write picture, result, heatmap and outline as OpenRaster."""
     picture = outcome.filling.original
     write_ora(path, picture.size, outcome.layers(), base=base_pixels(picture), overwrite=overwrite)
+
+
+def check_steps(folder: Path, overwrite: bool = False) -> None:
+    """Raise `InputError`, before any long work, where `write_steps` could not write or would mix with older ones."""
+    check_folder(folder)
+    if not overwrite and any(folder.glob("window*.png")):
+        raise InputError(f"'{folder}' holds pictures of an earlier run: name another folder or pass --overwrite.")
 
 
 def write_steps(explanation: Explanation, folder: Path, overwrite: bool = False) -> int:

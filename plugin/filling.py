@@ -94,6 +94,8 @@ def fill(
     if kept is not None:
         grown = Hole(grown.mask & ~kept)
     soft = dilate(grown.mask, options.feather_px)
+    if soft.all():
+        raise InputError("The hole and its soft border cover the whole picture: give a smaller --feather.")
     barred = None if kept is None else kept & ~soft
     views = tuple(_filled_views(picture, soft, barred, backend, options, monitor))
     box = Box.around(soft)

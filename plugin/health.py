@@ -9,7 +9,6 @@ import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from ..backends.devices import unusable
@@ -123,23 +122,18 @@ def _packages() -> list[Finding]:
 
 
 def _caches() -> list[Finding]:
+    from ..weights_registry.hub import cache_folder
+
     settings = HubSettings.from_environment()
     findings = []
-    for what, folder in (("Cache of the Hub", _hub_cache()), ("Cache of inpaint-lens", settings.cache)):
+    for what, folder in (("Cache of the Hub", cache_folder(settings)), ("Cache of inpaint-lens", settings.cache)):
         place = next(p for p in (folder, *folder.parents) if p.exists())
         writable = os.access(place, os.W_OK)
         free = shutil.disk_usage(place).free / 1e9
         advice = "" if writable else f"make {place} writable, or name another folder (HF_HOME, INPAINT_LENS_CACHE)"
         findings.append(Finding(what, "good" if writable else "bad", f"{folder}, {free:.1f} GB free on disk", advice))
-    offline = os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
-    found = "offline (HF_HUB_OFFLINE)" if offline else os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+    found = "offline (HF_HUB_OFFLINE)" if settings.offline else os.environ.get("HF_ENDPOINT", "https://huggingface.co")
     return [*findings, Finding("Hub", "good", found)]
-
-
-def _hub_cache() -> Path:
-    from huggingface_hub import constants
-
-    return Path(constants.HF_HUB_CACHE)
 
 
 def _backends() -> list[Finding]:

@@ -39,12 +39,12 @@ class Outcome:
     explanation: Explanation | None
     seconds: dict[str, float]
 
-    def layers(self, scale: Scale | None = None) -> list[Layer]:
+    def layers(self) -> list[Layer]:
         """In painting order: result, heatmap, outline of the region; each only as large as it must be."""
         box = self.filling.box
         layers = [Layer("Result", result_pixels(self.filling), (box.top, box.left))]
         if self.explanation:
-            layers += _explanation_layers(self.explanation, scale)
+            layers += _explanation_layers(self.explanation)
         return layers
 
     def report(self) -> dict[str, Any]:
@@ -93,10 +93,10 @@ def fill_and_explain(
     return Outcome(filling, explanation, seconds | {"explain": time.perf_counter() - filled})
 
 
-def _explanation_layers(explanation: Explanation, scale: Scale | None) -> list[Layer]:
+def _explanation_layers(explanation: Explanation) -> list[Layer]:
     offset = explanation.box.top, explanation.box.left
     magnitude = explanation.magnitude
-    heat = heat_rgba(magnitude, scale or Scale.of(magnitude))
+    heat = heat_rgba(magnitude, Scale.of(magnitude))
     edge = np.zeros((*explanation.box.size, 4), np.uint8)
     width = max(1, round(max(explanation.box.size) / 400))
     edge[outline(explanation.region, width)] = (*REGION_COLOUR, 255)

@@ -23,6 +23,11 @@ class Target:
     y: int
     size_px: int
 
+    def __post_init__(self) -> None:
+        numbers = self.x, self.y, self.size_px
+        if not all(isinstance(number, Integral) for number in numbers) or self.size_px < 1:
+            raise InputError(f"{numbers} is no target: give x, y and size in whole pixels, for example 320, 200, 64.")
+
     @classmethod
     def parse(cls, text: str) -> Target:
         """From `X,Y,SIZE`; raises `InputError` for anything else."""

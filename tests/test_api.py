@@ -217,6 +217,12 @@ def test_a_cancelled_call_stops(mask):
             call(photograph(), mask, "telea", monitor=lens.Monitor(token=token))
 
 
+@pytest.mark.parametrize("target", [(1, 2), "36,30,8", 5])
+def test_a_target_that_is_not_three_numbers_is_refused(mask, target):
+    with pytest.raises(lens.LensError, match="x, y and size"):
+        lens.explain(photograph(), mask, "telea", target=target)
+
+
 def test_backends_can_be_called_even_after_the_subpackage_was_imported():
     import inpaint_lens.backends
     import inpaint_lens.backends.registry

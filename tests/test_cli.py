@@ -1,5 +1,6 @@
 import json
 import os
+import signal
 import struct
 import subprocess
 import sys
@@ -153,7 +154,9 @@ BAD_OPTIONS: list[tuple[list[str], str]] = [
     (["fill", "-o", "out.png", "--device", "cuda", "--backend", "telea"], "runs on the CPU only"),
     (["fill", "-o", "out.png", "--context", "0", "--feather", "0", "--backend", "telea"], "Nothing known is left"),
     (["fill", "-o", "out.png", "--context", "-1"], "--context is -1"),
-    (["fill", "-o", "out.png", "--grow", "200"], "whole picture"),
+    (["fill", "-o", "out.png", "--grow", "200"], "grow it less"),
+    (["fill", "-o", "out.png", "--target", "36,30,8"], "--target is for explaining"),
+    (["fill", "-o", "out.png", "--smooth", "mean"], "--smooth is for explaining"),
     (["fill", "-o", "photo.png"], "exists already"),
     (["fill", "-o", "out.xyz"], "must end in one of"),
     (["fill", "-o", "mask.png/out.png"], "mask.png"),
@@ -257,6 +260,13 @@ def test_explain_writes_heatmap_report_and_steps(folder, capsys):
     assert report["explanation"]["sentence"] in capsys.readouterr().out
 
 
+def test_steps_are_not_mixed_with_those_of_an_earlier_run(folder, refused):
+    (folder / "steps").mkdir()
+    save(photograph(), folder / "steps" / "window0_step000_input.png")
+    arguments = ["photo.png", "mask.png", "-o", "heat.png", "--save-steps", "steps", *FAST]
+    assert "earlier run" in refused("explain", *arguments)
+
+
 def test_the_same_command_twice_writes_the_same_bytes(folder):
     for name in ("a", "b"):
         arguments = ["-o", f"{name}.png", "--json", f"{name}.json", "--steps", "6", *FAST]
@@ -353,6 +363,24 @@ def test_a_folder_is_done_with_one_bad_picture_reported(folder, capsys):
     assert "2 of 4 pictures filled" in told
 
 
+def test_an_interrupted_folder_says_how_far_it_came(folder, capsys, monkeypatch):
+    from inpaint_lens.commands import fill
+
+    def stop_at_b(options, photo, mask, output, *_):
+        if photo.stem == "b":
+            raise KeyboardInterrupt
+        output.touch()
+        return []
+
+    (folder / "photos").mkdir()
+    for name in ("a.png", "b.png", "c.png"):
+        save(photograph(), folder / "photos" / name)
+    monkeypatch.setattr(fill, "_fill_one", stop_at_b)
+    assert run("fill", "photos", "mask.png", "-o", "out", *FAST) == 130
+    assert "1 of 3 pictures filled, in out" in capsys.readouterr().err
+    assert [path.name for path in (folder / "out").iterdir()] == ["a.png"]
+
+
 def test_pictures_of_one_name_and_two_formats_do_not_overwrite_each_other(folder):
     (folder / "photos").mkdir()
     save(photograph(seed=1), folder / "photos" / "a.png")
@@ -387,6 +415,32 @@ def test_an_interrupt_and_a_full_memory_are_told_in_a_sentence(folder, capsys, m
     assert run("fill", "photo.png", "mask.png", "-o", "out.png") == code
     assert capsys.readouterr().err.count("\n") == 1
     assert not (folder / "out.png").exists()
+
+
+def test_an_interrupt_is_not_lost_where_it_cannot_be_raised(folder, monkeypatch):
+    from inpaint_lens.plugin import operation
+
+    fill_and_explain = operation.fill_and_explain
+
+    def interrupted(*arguments):
+        signal.raise_signal(signal.SIGINT)
+        return fill_and_explain(*arguments)
+
+    before = listing(folder)
+    monkeypatch.setattr(operation, "fill_and_explain", interrupted)
+    assert run("fill", "photo.png", "mask.png", "-o", "out.png", *FAST) == 130
+    assert listing(folder) == before
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_second_interrupt_stops_at_once():
+    from inpaint_lens.commands.terminal import progress
+
+    with progress("work") as monitor:
+        signal.raise_signal(signal.SIGINT)
+        assert monitor.token.cancelled
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
 
 
 def python(*arguments: str, **more) -> subprocess.CompletedProcess[str]:

@@ -45,7 +45,8 @@ def run(args: argparse.Namespace, settings: HubSettings | None = None) -> int:
         for item in wanted:
             if item not in missing:
                 _say(f"{item.name}: already here, {find(item.name, settings=settings)}")
-        if missing and not (_announce(missing) and _agreed(missing, ask=not args.yes)):
+        _announce(missing)
+        if missing and not (args.yes or _agreed(missing)):
             _say("Nothing was downloaded.")
             return 0
         return max((_fetch_one(item, settings, force=args.force) for item in missing), default=0)
@@ -59,7 +60,8 @@ def run(args: argparse.Namespace, settings: HubSettings | None = None) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of `python -m inpaint_lens.weights_registry`."""
-    parser = argparse.ArgumentParser(prog="inpaint_lens.weights_registry", description="Fetch weights by name.")
+    program = "python -m inpaint_lens.weights_registry"
+    parser = argparse.ArgumentParser(prog=program, description="Fetch weights by name.")
     add_arguments(parser)
     return run(parser.parse_args(argv))
 
@@ -103,7 +105,7 @@ def _wanted(args: argparse.Namespace, settings: HubSettings) -> list[WeightsEntr
     return [entry(name, settings) for name in dict.fromkeys(args.names)]
 
 
-def _announce(items: Sequence[WeightsEntry]) -> bool:
+def _announce(items: Sequence[WeightsEntry]) -> None:
     """Say size and licence of everything before anything is fetched."""
     for item in items:
         terms = item.licence + ("" if item.commercial_use else " - NO COMMERCIAL USE")
@@ -113,14 +115,13 @@ def _announce(items: Sequence[WeightsEntry]) -> bool:
     extra = f", and {unknown} of unknown size" if unknown else ""
     if len(items) > 1:
         _say(f"In all {size_text(sum(item.size for item in items))}{extra}.")
-    return True
 
 
-def _agreed(items: Sequence[WeightsEntry], *, ask: bool) -> bool:
+def _agreed(items: Sequence[WeightsEntry]) -> bool:
     """Whether to go on: people at a terminal are asked about large, gated and non-commercial weights."""
     large = sum(item.size for item in items) > ASK_ABOVE_BYTES
     special = any(item.gated or not item.commercial_use for item in items)
-    if not ask or not (large or special) or not sys.stdin.isatty():
+    if not (large or special) or not sys.stdin.isatty():
         return True
     sys.stderr.write("Download these? [y/N] ")
     sys.stderr.flush()

@@ -137,6 +137,13 @@ def test_a_tiff_with_exif_has_the_same_pixels(dtype):
     assert exif[0x010F] == "Maker"
 
 
+@pytest.mark.parametrize("suffix", ["png", "tiff"])
+def test_a_picture_that_states_no_resolution_is_written_with_the_usual_one(suffix):
+    data, _ = encode_picture(picture_of(), suffix)
+    with Image.open(io.BytesIO(data)) as image:
+        assert image.info["dpi"] == pytest.approx((72, 72), abs=0.02)
+
+
 @pytest.mark.parametrize("suffix", ["png", "jpeg", "tiff"])
 def test_resolution_is_kept(suffix):
     data, _ = encode_picture(picture_of(dpi=(300, 150)), suffix)

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -68,6 +69,14 @@ def test_several_windows_make_one_map_and_a_region_outside_of_the_hole(toy):
     assert not (explanation.region & mask).any()
     assert explanation.region.any()
     assert explanation.sentence.startswith("Window 1 of")
+
+
+def test_of_many_windows_only_a_few_are_put_into_words(picture, hole, toy):
+    explanation = explain(fill(picture, hole, toy(), FillOptions()), FEW)
+    many = replace(explanation, parts=explanation.parts * 9)
+    assert many.sentence.count("Window ") == 3
+    assert many.sentence.endswith("The report tells the same of 6 more.")
+    assert len(many.report()["windows"]) == 9
 
 
 def test_a_target_needs_only_the_windows_that_filled_it(toy):

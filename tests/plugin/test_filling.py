@@ -117,6 +117,14 @@ def test_growing_fills_more(picture, hole, toy):
     assert changed.any(1).nonzero()[0][[0, -1]].tolist() == [26, 47]
 
 
+def test_a_soft_border_that_reaches_everything_is_named_as_what_is_too_large(picture, toy):
+    mask = np.ones((72, 96), bool)
+    mask[0] = False
+    with pytest.raises(InputError, match="smaller --feather"):
+        fill(picture, Hole(mask), toy(), FillOptions(feather_px=4))
+    assert fill(picture, Hole(mask), toy(), FillOptions(feather_px=0)).hole.pixels == 71 * 96
+
+
 def test_a_hole_without_anything_known_around_it_is_refused(picture, hole, toy):
     with pytest.raises(InputError, match="Nothing known is left"):
         fill(picture, hole, toy(), FillOptions(feather_px=0, context_px=0))

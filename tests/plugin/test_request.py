@@ -14,6 +14,12 @@ def test_anything_else_is_no_target(text):
         Target.parse(text)
 
 
+@pytest.mark.parametrize("numbers", [(1, 2, 0), (1.5, 2, 3), ("1", 2, 3)])
+def test_a_target_needs_whole_pixels(numbers):
+    with pytest.raises(InputError, match="whole pixels"):
+        Target(*numbers)
+
+
 def test_a_target_is_a_square_around_its_point_cut_at_the_border():
     assert Target(10, 20, 6).box((100, 100)) == Box(17, 7, 6, 6)
     assert Target(0, 0, 6).box((100, 100)) == Box(0, 0, 3, 3)
