@@ -17,6 +17,15 @@ EPSILON = 1e-8
 slope stays finite where the output is flat."""
 
 
+def has_edges(target: Tensor) -> bool:
+    """Whether the gradient detector has anything to measure in `target`, bool `[H, W]`."""
+    return bool(_anchors(target).any())
+
+
+def _anchors(target: Tensor) -> Tensor:
+    return target[:-1, :-1] & target[1:, :-1] & target[:-1, 1:]
+
+
 def gradient_detector(target: Tensor, epsilon: float = EPSILON) -> Objective:
     """How much structure was painted: the sum over `T` and the channels of `sqrt(dx² + dy² + ε)`.
 
@@ -30,7 +39,7 @@ def gradient_detector(target: Tensor, epsilon: float = EPSILON) -> Objective:
     Raises:
         InputError: the target holds no such triple.
     """
-    anchors = target[:-1, :-1] & target[1:, :-1] & target[:-1, 1:]
+    anchors = _anchors(target)
     if not bool(anchors.any()):
         raise InputError(
             "The part of the fill to explain is nowhere two pixels wide and high, so it has no edges to measure; "

@@ -185,10 +185,16 @@ def _tiles(hidden: Mask, core: Box, box: Box, rule: SizeRule) -> list[tuple[Box,
     if thickness > limit * THIN_SHARE:
         return []
     step = max(limit // 2, limit - 2 * LEAST_MARGIN_PX)
+    down, across = _even_step(core.height, step), _even_step(core.width, step)
     tiles = []
-    for top in range(core.top, core.bottom, step):
-        for left in range(core.left, core.right, step):
-            cell = Box(top, left, min(step, core.bottom - top), min(step, core.right - left))
+    for top in range(core.top, core.bottom, down):
+        for left in range(core.left, core.right, across):
+            cell = Box(top, left, min(down, core.bottom - top), min(across, core.right - left))
             if hidden[cell.slices].any():
                 tiles.append((cell, cell.grow_to((limit, limit), size)))
     return tiles
+
+
+def _even_step(length: int, largest: int) -> int:
+    """The step, at most `largest`, that cuts `length` into equal tiles, so that no sliver is left at the end."""
+    return -(-length // -(-length // largest))

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..attribution.explanation import explain as attribute
+from ..attribution.objective import has_edges
 from ..attribution.region import smallest_region
 from ..attribution.report import Attribution
 from ..attribution.smoothing import smoothed
@@ -103,13 +104,22 @@ def explain(filling: Filling, options: ExplainOptions, monitor: Monitor | None =
     if options.method != "occlusion" and not info.differentiable:
         raise InputError(f"{info.name} has no gradients, so '{options.method}' cannot explain it: use occlusion.")
     target = _target_mask(filling, options)
-    views = [view for view in filling.views if (view.mask & target[view.window.box.slices]).any()]
+    jobs = _jobs(filling, target)
     parts = []
-    for index, view in enumerate(views):
-        part = monitor.part(index / len(views), (index + 1) / len(views))
-        wanted = view.window.mask_to_model(view.mask & target[view.window.box.slices])
+    for index, (view, wanted) in enumerate(jobs):
+        part = monitor.part(index / len(jobs), (index + 1) / len(jobs))
         parts.append((view, _attribute(view, wanted, filling, options, part)))
     return _assemble(tuple(parts), target, filling.hole.mask, options)
+
+
+def _jobs(filling: Filling, target: Mask) -> list[tuple[View, Mask]]:
+    """Which part of the target each window made, in pixels of the model; slivers are left out where there is more."""
+    jobs = []
+    for view in filling.views:
+        mine = view.mask & target[view.window.box.slices]
+        if mine.any():
+            jobs.append((view, view.window.mask_to_model(mine) & (view.hole[0, 0].numpy() > 0.5)))
+    return [job for job in jobs if has_edges(torch.from_numpy(job[1]))] or jobs
 
 
 def _target_mask(filling: Filling, options: ExplainOptions) -> Mask:
@@ -136,7 +146,7 @@ def _attribute(view: View, target: Mask, filling: Filling, options: ExplainOptio
         _model_of(filling.backend, view, filling.options.seed, monitor),
         view.image,
         hidden_pixels(view.hole, view.exclude),
-        target=torch.from_numpy(target & (view.hole[0, 0].numpy() > 0.5)),
+        target=torch.from_numpy(target),
         method=options.method,
         steps=options.steps,
         tolerance_percent=options.tolerance_percent,

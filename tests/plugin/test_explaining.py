@@ -5,11 +5,15 @@ import numpy as np
 import pytest
 import torch
 from inpaint_lens.backends import load
+from inpaint_lens.backends.custom import CustomBackend
+from inpaint_lens.imaging.box import Box
 from inpaint_lens.imaging.errors import Cancelled, InputError
 from inpaint_lens.imaging.hole import Hole
 from inpaint_lens.imaging.monitor import Monitor
 from inpaint_lens.imaging.picture import Picture
 from inpaint_lens.imaging.size_rule import SizeRule
+from inpaint_lens.imaging.window import Window
+from inpaint_lens.plugin import filling
 from inpaint_lens.plugin.explaining import explain
 from inpaint_lens.plugin.filling import fill
 from inpaint_lens.plugin.request import ExplainOptions, FillOptions, Target
@@ -165,3 +169,21 @@ def test_the_region_given_as_exclude_keeps_its_pixels_and_changes_the_fill(pictu
     again = fill(picture, hole, toy(), FillOptions(feather_px=5), region)
     assert np.array_equal(again.picture.pixels[region], picture.pixels[region])
     assert not np.array_equal(again.picture.pixels[hole.mask], filling.picture.pixels[hole.mask])
+
+
+def test_a_sliver_in_one_window_does_not_keep_the_rest_from_being_explained(monkeypatch):
+    picture = Picture.from_array(np.random.default_rng(0).random((64, 160, 3)).astype(np.float32))
+    mask = np.zeros((64, 160), bool)
+    mask[20:30, 20:30] = True
+    mask[40:41, 130:150] = True
+    backend = CustomBackend(lambda image, hole: image.mean(3, keepdim=True) * image.roll(20, 3) ** 2)
+    monkeypatch.setattr(filling, "windows_for", two_windows)
+    filled = fill(picture, Hole(mask), backend, FillOptions(backend="custom", feather_px=0))
+    assert len(filled.views) == 2
+    found = explain(filled, ExplainOptions(steps=4))
+    assert len(found.parts) == 1
+
+
+def two_windows(_hidden, _parts, rule, _context):
+    left, right = Box(0, 0, 64, 80), Box(0, 80, 64, 80)
+    return [Window.of(box, box, rule) for box in (left, right)]
