@@ -36,9 +36,9 @@ def _where(found: Attribution, pixel_size: float, whole: bool | None) -> str:
 
 
 def _check(found: Attribution) -> str:
-    calls = f"{found.evaluations} network evaluation{'' if found.evaluations == 1 else 's'}"
+    calls = f"{found.evaluations} evaluation{'' if found.evaluations == 1 else 's'}"
     if found.error_percent is None:
-        return f"This method has no check that its map adds up ({calls})."
+        return f"This method cannot check its own sum ({calls})."
     what = "the change that they explain" if found.error_of == "the change" else "the objective, which hardly changes"
     return f"The contributions add up to within {_percent(found.error_percent)} of {what} ({calls})."
 

@@ -38,10 +38,12 @@ def add_filling(parser: argparse.ArgumentParser, backend: bool = True) -> None:
 def add_explaining(parser: argparse.ArgumentParser, title: str = "how to explain") -> None:
     """How to explain; what is not given is None, so that the defaults stand in `ExplainOptions` alone."""
     group = parser.add_argument_group(title)
-    group.add_argument("--method", choices=METHODS, help="default: path-ig, or occlusion for a backend without it")
+    group.add_argument(
+        "--method", choices=METHODS, help="default: path-ig; occlusion where the backend has no gradients"
+    )
     group.add_argument("--target", metavar="X,Y,SIZE", help="explain a square of the fill only (default: all of it)")
     group.add_argument("--steps", metavar="auto|N", help="network evaluations (default auto)")
-    group.add_argument("--tolerance", metavar="PERCENT", type=float, help="completeness (default 1)")
+    group.add_argument("--tolerance", metavar="PERCENT", type=float, help="largest error of the sum (default 1)")
     group.add_argument("--smooth", choices=SMOOTHINGS, help="smooth the heatmap for display (default none)")
 
 

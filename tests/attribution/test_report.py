@@ -51,9 +51,7 @@ def test_error_is_told_in_parts_of_the_value_where_nothing_changes(found):
 def test_sentence_names_distance_side_error_and_evaluations(found):
     sentence = found.sentence()
     assert sentence.startswith("Half of what shaped this fill lies within 4 px of the hole, mostly to the left")
-    assert (
-        "within 0 % of the change" in sentence and "8 network evaluations" in sentence and "tolerance" not in sentence
-    )
+    assert "within 0 % of the change" in sentence and "8 evaluations" in sentence and "tolerance" not in sentence
 
 
 def test_json_holds_plain_types_only(found):
