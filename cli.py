@@ -41,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 when all went well, 1 when part of a batch failed or something unexpected happened, 2 when the user can put
         it right, 130 when stopped.
     """
+    # Waiting threads that spin slow down every other program of a busy machine, a second inpaint-lens most of all.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     options = build_parser().parse_args(arguments)
     verbose = options.verbose or bool(os.environ.get("INPAINT_LENS_DEBUG"))
     logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s: %(message)s")
