@@ -12,11 +12,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .api import Result, backends, explain, fill
+    from .api import Result, explain, fill
     from .backends.network import Convention
     from .backends.protocol import Backend, BackendInfo
     from .imaging.errors import LensError
     from .imaging.monitor import CancelToken, Monitor
+
+    def backends() -> list[BackendInfo]:
+        """Facts about every backend; nothing is loaded. At run time this is the package `backends`, called."""
+        ...
+
 
 __version__ = "0.1.0"
 __all__ = [

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from .backends.custom import CustomBackend
 from .backends.network import Convention
 from .backends.protocol import Backend, BackendInfo
-from .backends.registry import backends as backends_by_name
 from .backends.registry import info, load
 from .imaging.errors import InputError
 from .imaging.hole import Hole, threshold
@@ -92,11 +91,6 @@ class Result:
         if self.outcome.explanation is None:
             raise InputError("This fill was not explained: call `explain` instead of `fill`.")
         return self.outcome.explanation
-
-
-def backends() -> list[BackendInfo]:
-    """Facts about every backend; nothing is loaded."""
-    return list(backends_by_name().values())
 
 
 def fill(

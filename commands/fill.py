@@ -62,7 +62,9 @@ def _fill_one(
     how = fill_options(options)
     why = explain_options(options, how.backend) if options.explain else None
     outcome = operation.fill_and_explain(files.read_source(photo, mask, options.exclude), how, why, monitor)
-    lines = [f"Result: {output}", *write_picture(outcome.filling.picture, output, overwrite=options.overwrite)]
+    notes = write_picture(outcome.filling.picture, output, overwrite=options.overwrite)
+    backend, seconds = outcome.filling.backend, outcome.seconds["fill"]
+    lines = [f"Result: {output} ({backend.info.name} on {backend.device}, {seconds:.1f} s)", *notes]
     if outcome.explanation:
         files.write_heatmap(outcome, heatmap, options.overwrite)
         files.write_report(outcome, report, options.overwrite)
