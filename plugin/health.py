@@ -26,7 +26,6 @@ PACKAGES = {
     "onnxruntime": "onnx",
     "onnxruntime-gpu": "",
     "PyPatchMatch": "patchmatch",
-    "torchmetrics": "",
     "lpips": "metrics",
 }
 """Distributions and the extra that brings each; those without one come with the core or replace another."""
