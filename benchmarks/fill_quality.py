@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--lpips", type=Path, required=True, help="safetensors file with AlexNet and the LPIPS heads")
     parser.add_argument("--backends", default="lens-small,telea,navier-stokes,patchmatch")
-    parser.add_argument("--pictures", type=int, default=100)
+    parser.add_argument("--pictures", type=int, default=150)
     parser.add_argument("--side", type=int, default=256)
     parser.add_argument("--cover", default="0.15,0.35", help="least and largest share of the picture that is hole")
     options = parser.parse_args()

@@ -14,7 +14,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_input(parser)
     parser.add_argument("--backends", metavar="A,B[,C]", required=True, help="names, with commas between")
     parser.add_argument("-o", "--output", metavar="SHEET.png", type=Path, required=True, help="where to write")
-    parser.add_argument("--original", metavar="PHOTO2", type=Path, help="the true picture, to measure against")
+    parser.add_argument(
+        "--original",
+        metavar="PHOTO2",
+        type=Path,
+        help="the true picture: adds PSNR and SSIM, and LPIPS after `download lpips-alexnet`",
+    )
     add_filling(parser, backend=False)
     add_explaining(parser)
 
@@ -34,6 +39,8 @@ def run(options: argparse.Namespace) -> int:
     jobs = [(fill_options(options, name), explain_options(options, name)) for name in names]
     source = files.read_source(options.photo, options.mask, options.exclude)
     original = read_picture(options.original) if options.original else None
+    if original:
+        comparison.check_original(source, original)
     with progress(options.photo.name) as monitor:
         outcomes = comparison.compare(source, jobs, monitor)
     write_png(comparison.sheet(source, outcomes, original), options.output, overwrite=options.overwrite)

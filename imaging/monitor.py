@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from threading import Event
-from typing import TypeVar
 
 from .errors import Cancelled
-
-T = TypeVar("T")
 
 
 class CancelToken:
@@ -58,11 +55,3 @@ class Monitor:
         """A monitor for the part from `start` to `end` (0 to 1) of this one's span."""
         low, high = self.span
         return replace(self, span=(low + (high - low) * start, low + (high - low) * end))
-
-    def loop(self, items: Iterable[T], stage: str) -> Iterator[T]:
-        """Go through `items`, reporting before each and once at the end."""
-        total = len(items) if isinstance(items, Sized) else 0
-        for index, item in enumerate(items):
-            self.report(stage, index / total if total else 0.0)
-            yield item
-        self.report(stage, 1.0)

@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 
 from ..attribution.heatmap import Scale, legend, render, text_size
 from ..attribution.outlines import draw_outline
+from ..backends.registry import info, status
 from ..evaluation.metrics import Scores, score
 from ..evaluation.sheet import Cell, contact_sheet
 from ..imaging.box import Box
-from ..imaging.errors import InputError
+from ..imaging.errors import InputError, MissingError
 from ..imaging.monitor import Monitor
 from ..imaging.picture import Picture
 from ..weights_registry.fetch import find
-from .operation import Outcome, Source, fill_and_explain
+from .operation import Outcome, Source, fill_and_explain, view_of
 from .request import ExplainOptions, FillOptions
 
 if TYPE_CHECKING:
@@ -33,13 +34,27 @@ LPIPS_WEIGHTS = "lpips-alexnet"
 def compare(
     source: Source, jobs: Sequence[tuple[FillOptions, ExplainOptions]], monitor: Monitor | None = None
 ) -> list[Outcome]:
-    """Fill and explain the same source once for each job."""
+    """Fill and explain the same source once for each job.
+
+    Raises:
+        MissingError: a backend is not ready, told before any of them works.
+    """
     monitor = monitor or Monitor()
+    for how, _ in jobs:
+        state = status(info(how.backend))
+        if not state.ready:
+            raise MissingError(f"{how.backend} {state.reason}")
     outcomes = []
     for index, (how, why) in enumerate(jobs):
         part = monitor.part(index / len(jobs), (index + 1) / len(jobs))
         outcomes.append(fill_and_explain(source, how, why, part))
     return outcomes
+
+
+def check_original(source: Source, original: Picture) -> None:
+    """Raise `InputError`, before any long work, where a picture cannot be the true one of `source`."""
+    if original.size != source.picture.size:
+        raise InputError("The original has another size than the picture: give the picture before the hole was cut.")
 
 
 def sheet(source: Source, outcomes: Sequence[Outcome], original: Picture | None = None) -> RGB:
@@ -49,23 +64,21 @@ def sheet(source: Source, outcomes: Sequence[Outcome], original: Picture | None 
         original: the true picture; the scores inside the hole are then set below each fill.
 
     Raises:
-        InputError: an outcome without an explanation, or an original of another size.
+        InputError: an outcome without an explanation.
     """
     explanations = [outcome.explanation for outcome in outcomes if outcome.explanation]
     if len(explanations) < len(outcomes):
         raise InputError("Every fill of a comparison needs an explanation.")
-    if original is not None and original.size != source.picture.size:
-        raise InputError("The original has another size than the picture: give the picture before the hole was cut.")
     box = explanations[0].box
     for explanation in explanations[1:]:
         box = box.union(explanation.box)
     maps = [_placed(explanation.magnitude, explanation.box, box) for explanation in explanations]
     scale = Scale.shared(maps)
     hole = source.hole.mask[box.slices]
-    before = _view(source.picture, box)
+    before = view_of(source.picture, box)
     fills, heats = [Cell(draw_outline(before, hole), "picture and hole")], [Cell(before, "picture")]
     for outcome, explanation, values in zip(outcomes, explanations, maps, strict=True):
-        name, after = outcome.filling.backend.info.name, _view(outcome.filling.picture, box)
+        name, after = outcome.filling.backend.info.name, view_of(outcome.filling.picture, box)
         fills.append(Cell(after, name, _note(outcome, original)))
         region = np.zeros(box.size, bool)
         region[explanation.box.relative_to(box).slices] = explanation.region
@@ -75,10 +88,6 @@ def sheet(source: Source, outcomes: Sequence[Outcome], original: Picture | None 
     foot = legend(scale, [], width, text_size(np.zeros((CELL_PX, width, 3), np.uint8)))
     titles = ["What each backend fills in", "Where it comes from (one scale for all)"]
     return contact_sheet([fills, heats], cell_px=CELL_PX, row_titles=titles, footer=foot)
-
-
-def _view(picture: Picture, box: Box) -> RGB:
-    return np.rint(picture.to_srgb(box.top, box.left, box.height, box.width) * 255).astype(np.uint8)
 
 
 def _placed(values: NDArray[np.float32], place: Box, box: Box) -> NDArray[np.float32]:
@@ -108,7 +117,7 @@ def scores(outcome: Outcome, original: Picture) -> Scores:
     filling = outcome.filling
     box = filling.hole.box.pad(32).clamp(filling.hole.size)
     box = box.grow_to((64, 64), filling.hole.size)
-    return score(_view(filling.picture, box), _view(original, box), filling.hole.mask[box.slices], _lpips())
+    return score(view_of(filling.picture, box), view_of(original, box), filling.hole.mask[box.slices], _lpips())
 
 
 @cache

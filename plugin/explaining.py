@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,7 @@ class Explanation:
         region: `[h, w]`, the smallest set of pixels that holds `region_share` of the contributions.
         parts: what each window saw and its attribution, in pixels of the model.
         options: how it was made.
+        slivers: windows left out because their part of the target is too thin to hold an edge.
     """
 
     box: Box
@@ -47,6 +48,7 @@ class Explanation:
     region: Mask
     parts: tuple[tuple[View, Attribution], ...]
     options: ExplainOptions
+    slivers: int = 0
 
     @property
     def magnitude(self) -> Float:
@@ -82,6 +84,7 @@ class Explanation:
             "converged": all(part.converged is not False for _, part in self.parts),
             "tolerance_percent": self.options.tolerance_percent,
             "region": {"share": self.options.region_share, "pixels": int(np.count_nonzero(self.region))},
+            "windows_left_out": self.slivers,
             "windows": [_window_report(view, part) for view, part in self.parts],
         }
 
@@ -104,22 +107,23 @@ def explain(filling: Filling, options: ExplainOptions, monitor: Monitor | None =
     if options.method != "occlusion" and not info.differentiable:
         raise InputError(f"{info.name} has no gradients, so '{options.method}' cannot explain it: use occlusion.")
     target = _target_mask(filling, options)
-    jobs = _jobs(filling, target)
+    jobs, slivers = _jobs(filling, target)
     parts = []
     for index, (view, wanted) in enumerate(jobs):
         part = monitor.part(index / len(jobs), (index + 1) / len(jobs))
         parts.append((view, _attribute(view, wanted, filling, options, part)))
-    return _assemble(tuple(parts), target, filling.hole.mask, options)
+    return replace(_assemble(tuple(parts), target, filling.hole.mask, options), slivers=slivers)
 
 
-def _jobs(filling: Filling, target: Mask) -> list[tuple[View, Mask]]:
-    """Which part of the target each window made, in pixels of the model; slivers are left out where there is more."""
+def _jobs(filling: Filling, target: Mask) -> tuple[list[tuple[View, Mask]], int]:
+    """Which part of the target each window made, in pixels of the model, and how many slivers were left out."""
     jobs = []
     for view in filling.views:
         mine = view.mask & target[view.window.box.slices]
         if mine.any():
             jobs.append((view, view.window.mask_to_model(mine) & (view.hole[0, 0].numpy() > 0.5)))
-    return [job for job in jobs if has_edges(torch.from_numpy(job[1]))] or jobs
+    kept = [job for job in jobs if has_edges(torch.from_numpy(job[1]))] or jobs
+    return kept, len(jobs) - len(kept)
 
 
 def _target_mask(filling: Filling, options: ExplainOptions) -> Mask:

@@ -20,7 +20,7 @@ from ..imaging.openraster import write_ora
 from ..imaging.reading import read_mask_array, read_picture
 from ..imaging.writing import check_target, write_atomically, write_png
 from .explaining import Explanation
-from .operation import Outcome, Source, base_pixels
+from .operation import Outcome, Source, base_pixels, view_of
 
 
 def read_source(photo: Path, mask: Path, exclude: Path | None = None) -> Source:
@@ -70,11 +70,10 @@ def heatmap_picture(outcome: Outcome) -> NDArray[np.uint8]:
     if explanation is None:
         raise ValueError("this outcome has no explanation")
     box = explanation.box
-    view = np.rint(outcome.filling.picture.to_srgb(box.top, box.left, box.height, box.width) * 255).astype(np.uint8)
     hole = outcome.filling.hole.mask[box.slices]
     target = explanation.target if explanation.options.target else None
     return render(
-        view,
+        view_of(outcome.filling.picture, box),
         explanation.magnitude,
         hole=hole,
         region=explanation.region,

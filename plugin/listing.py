@@ -15,13 +15,13 @@ def describe() -> list[dict[str, Any]]:
     facts = []
     for info in backends().values():
         state = status(info)
-        size = sum(_size(name) for name in info.weights) / 1e6
+        size = sum(_megabytes(name) for name in info.weights)
         facts.append({**asdict(info), "ready": state.ready, "status": state.reason, "download_mb": round(size, 1)})
     return facts
 
 
-def _size(weights: str) -> int:
+def _megabytes(weights: str) -> float:
     try:
-        return entry(weights).size
+        return entry(weights).megabytes
     except LensError:  # another package's backend may name weights that no catalog holds; its status says so
         return 0

@@ -13,6 +13,7 @@ from ..attribution.heatmap import Scale, heat_rgba
 from ..attribution.outlines import REGION_COLOUR, outline
 from ..backends.protocol import Backend
 from ..backends.registry import load
+from ..imaging.box import Box
 from ..imaging.hole import Hole, Mask
 from ..imaging.layers import Layer
 from ..imaging.monitor import Monitor
@@ -104,6 +105,11 @@ def _explanation_layers(explanation: Explanation) -> list[Layer]:
         Layer("Heatmap", heat, offset, opacity=explanation.options.opacity),
         Layer("Region of interest", edge, offset, opacity=0.9),
     ]
+
+
+def view_of(picture: Picture, box: Box) -> NDArray[np.uint8]:
+    """The part of a picture in `box` as uint8 sRGB `[h, w, 3]`, for the eye."""
+    return np.rint(picture.to_srgb(box.top, box.left, box.height, box.width) * 255).astype(np.uint8)
 
 
 def base_pixels(picture: Picture) -> NDArray[np.uint8]:

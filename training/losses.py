@@ -30,7 +30,6 @@ class PerceptualVgg(nn.Module):
         super().__init__()
         state = {key: value.float() for key, value in load_file(weights).items()}
         self.slices = nn.ModuleList()
-        self.heads: list[Tensor] = []
         for level, indices in enumerate(self.SLICES[:layers]):
             self.slices.append(nn.ModuleList(self._convolution(state, index) for index in indices))
             self.register_buffer(f"head{level}", state[f"lin{level}.model.1.weight"])

@@ -19,13 +19,6 @@ def test_a_report_never_leaves_its_span(share, a, b):
     assert low - 1e-9 <= heard[0] <= high + 1e-9
 
 
-def test_a_loop_reports_before_each_item_and_at_the_end():
-    heard: list[float] = []
-    monitor = Monitor(lambda _, share: heard.append(share))
-    assert list(monitor.loop([7, 8], "x")) == [7, 8]
-    assert heard == [0.0, 0.5, 1.0]
-
-
 def test_a_cancelled_token_stops_at_the_next_report():
     token = CancelToken()
     monitor = Monitor(token=token).part(0.0, 0.5)
@@ -33,13 +26,3 @@ def test_a_cancelled_token_stops_at_the_next_report():
     token.cancel()
     with pytest.raises(Cancelled):
         monitor.report("x", 0.2)
-
-
-def test_a_loop_ends_when_it_is_cancelled_in_the_middle():
-    monitor, seen = Monitor(), []
-    with pytest.raises(Cancelled):
-        for item in monitor.loop(range(10), "x"):
-            seen.append(item)
-            if item == 2:
-                monitor.token.cancel()
-    assert seen == [0, 1, 2]

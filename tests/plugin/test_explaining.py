@@ -182,6 +182,7 @@ def test_a_sliver_in_one_window_does_not_keep_the_rest_from_being_explained(monk
     assert len(filled.views) == 2
     found = explain(filled, ExplainOptions(steps=4))
     assert len(found.parts) == 1
+    assert found.report()["windows_left_out"] == 1
 
 
 def two_windows(_hidden, _parts, rule, _context):
