@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..attribution.heatmap import Scale, heat_rgba
-from ..attribution.outlines import REGION_COLOUR, outline
+from ..attribution.outlines import REGION_COLOUR, outline, tidy_region
 from ..backends.protocol import Backend
 from ..backends.registry import load
 from ..imaging.box import Box
@@ -45,7 +45,7 @@ class Outcome:
         box = self.filling.box
         layers = [Layer("Result", result_pixels(self.filling), (box.top, box.left))]
         if self.explanation:
-            layers += _explanation_layers(self.explanation)
+            layers += _explanation_layers(self.explanation, self.filling.hole.mask)
         return layers
 
     def report(self) -> dict[str, Any]:
@@ -94,13 +94,14 @@ def fill_and_explain(
     return Outcome(filling, explanation, seconds | {"explain": time.perf_counter() - filled})
 
 
-def _explanation_layers(explanation: Explanation) -> list[Layer]:
+def _explanation_layers(explanation: Explanation, hole: Mask) -> list[Layer]:
     offset = explanation.box.top, explanation.box.left
     magnitude = explanation.magnitude
     heat = heat_rgba(magnitude, Scale.of(magnitude))
     edge = np.zeros((*explanation.box.size, 4), np.uint8)
     width = max(1, round(max(explanation.box.size) / 400))
-    edge[outline(explanation.region, width)] = (*REGION_COLOUR, 255)
+    region = tidy_region(explanation.region) & (explanation.region | ~hole[explanation.box.slices])
+    edge[outline(region, width)] = (*REGION_COLOUR, 255)
     return [
         Layer("Heatmap", heat, offset, opacity=explanation.options.opacity),
         Layer("Region of interest", edge, offset, opacity=0.9),
