@@ -3,13 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from ..imaging.monitor import Monitor
 from ..imaging.size_rule import SizeRule
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+Value = bool | int | float | str
+"""What a setting can be."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Something about a backend that a person can choose, beyond what all backends share.
+
+    Attributes:
+        name: what users type, in lower case with hyphens: `guidance`, `jump-length`, `prompt`.
+        default: its value if nobody chooses; its type is the type of the setting.
+        help: a few words for lists and dialogs.
+        low, high: smallest and largest value of a number.
+        choices: the values of a text that are allowed; empty = any.
+    """
+
+    name: str
+    default: Value
+    help: str
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -26,6 +50,11 @@ class BackendInfo:
         stochastic: the result depends on the seed.
         learned: a trained network, as opposed to a classical or an exemplar method.
         weights: names of catalog entries that must be present.
+        networks: for each of `weights` that is a torch network of ours, `module:function` that makes the network; see
+            `architectures`.
+        guide: what lines drawn by a person mean to it: a "sketch" of what to paint, or the "edges" of the result;
+            empty = it takes none.
+        settings: what a person can choose about it.
         modules: importable modules that must be installed.
         gpu: it can run on a GPU.
         extra: the optional dependency group that installs them.
@@ -45,6 +74,9 @@ class BackendInfo:
     stochastic: bool = False
     learned: bool = False
     weights: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
+    guide: Literal["", "sketch", "edges"] = ""
+    settings: tuple[Setting, ...] = ()
     modules: tuple[str, ...] = ()
     gpu: bool = False
     extra: str = ""
@@ -58,6 +90,10 @@ class Backend(Protocol):
 
     Ranges, mask polarity and mean fill of the network inside are the backend's own business; the caller only ever
     sees the conventions below.
+
+    A backend whose info names a `guide` also takes `guide: Tensor | None`, float32 `[N, 1, H, W]` in {0, 1}, 1 = a
+    line. One whose info names `settings` also takes `settings: Mapping[str, Value]` with a checked value for each of
+    them. Nobody gives these to a backend that does not name them.
     """
 
     @property

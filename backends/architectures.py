@@ -1,0 +1,143 @@
+"""Networks of ours by their keys: build the one that a state dict is of, or say what else it looks like.
+
+A builder is a function of a module in `nets/`: called with the shapes of a state dict, `{key: shape}`, it returns the
+network with the hyper-parameters that follow from them; called with an empty mapping it returns the published network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+
+import torch
+from torch import Tensor, nn
+
+from ..imaging.errors import WeightsError
+from .registry import backends
+
+Shapes = Mapping[str, tuple[int, ...]]
+Builder = Callable[[Shapes], nn.Module]
+
+DISCRIMINATORS = ()
+"""Title and builder of networks that training needs and that fill nothing, so that their weights are recognised."""
+
+LEAST_SHARE = 0.5
+"""Weights look like those of a network if they share this much of all their keys."""
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A network that weights can belong to.
+
+    Attributes:
+        title: what people call it.
+        builder: `module:function`, see above.
+        backend: the backend that uses it; empty for a discriminator.
+        weights: the catalog entry whose place it can take; empty for a discriminator.
+    """
+
+    title: str
+    builder: str
+    backend: str = ""
+    weights: str = ""
+
+    def build(self, shapes: Shapes) -> nn.Module:
+        """The network, its weights not yet set."""
+        return find_builder(self.builder)(shapes)
+
+
+def find_builder(where: str) -> Builder:
+    """The function that `module:function` names."""
+    module, _, function = where.partition(":")
+    return getattr(import_module(module), function)
+
+
+def architectures() -> Iterator[Architecture]:
+    """All known networks: those of the backends, other packages' included, then the discriminators."""
+    for info in backends().values():
+        for builder, weights in zip(info.networks, info.weights, strict=False):
+            title = info.title if len(info.weights) == 1 else f"{info.title}: {weights}"
+            yield Architecture(title, builder, info.name, weights)
+    for title, builder in DISCRIMINATORS:
+        yield Architecture(title, builder)
+
+
+def shapes_of(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    """Shapes of a state dict by key."""
+    return {key: tuple(value.shape) for key, value in state.items()}
+
+
+@cache
+def published_shapes(builder: str) -> dict[str, tuple[int, ...]]:
+    """Keys and shapes of the published network; nothing is allocated."""
+    with torch.device("meta"):
+        return shapes_of(find_builder(builder)({}).state_dict())
+
+
+def identify(state: Mapping[str, Tensor]) -> Architecture | None:
+    """The architecture whose keys are most like those of `state`; None if none is near."""
+    best, share = None, LEAST_SHARE
+    keys = set(state)
+    for architecture in architectures():
+        known = published_shapes(architecture.builder)
+        both = keys & set(known)
+        # Of networks with the same keys the one with more equal shapes is nearer.
+        same = sum(tuple(state[key].shape) == known[key] for key in both) / max(1, len(both))
+        found = len(both) / len(keys | set(known)) * (0.9 + 0.1 * same)
+        if found > share:
+            best, share = architecture, found
+    return best
+
+
+def fitted(builder: str, state: Mapping[str, Tensor], name: str) -> nn.Module:
+    """The network of `builder` with the weights `state`, in evaluation mode, float32, on the CPU.
+
+    Args:
+        builder: `module:function`.
+        state: parameters by key, exactly those of the network.
+        name: of the weights, for messages.
+
+    Raises:
+        WeightsError: keys or shapes are of another network; the message names the likely one.
+    """
+    from .registry import own_random_state
+
+    try:
+        with own_random_state():
+            network = find_builder(builder)(shapes_of(state))
+    except (KeyError, IndexError, ValueError, ZeroDivisionError, TypeError, RuntimeError):
+        # Shapes of another network give hyper-parameters that make no sense.
+        raise WeightsError(_misfit(state, published_shapes(builder), name)) from None
+    own = network.state_dict()
+    if set(own) != set(state) or any(own[key].shape != value.shape for key, value in state.items()):
+        raise WeightsError(_misfit(state, shapes_of(own), name))
+    network.load_state_dict(dict(state))
+    return network.float().eval()
+
+
+def _misfit(state: Mapping[str, Tensor], wanted: Shapes, name: str) -> str:
+    """What is wrong with weights, and whose they may be."""
+    lacking = [key for key in wanted if key not in state]
+    surplus = [key for key in state if key not in wanted]
+    wrong = [key for key in wanted if key in state and tuple(state[key].shape) != wanted[key]]
+    if lacking:
+        fault = f"{len(lacking)} of {len(wanted)} keys are missing, first '{lacking[0]}'"
+    elif surplus:
+        fault = f"{len(surplus)} keys too many, first '{surplus[0]}'"
+    elif wrong:
+        key = wrong[0]
+        fault = f"'{key}' has the shape {tuple(state[key].shape)}, expected {tuple(wanted[key])}"
+    else:
+        fault = "their shapes fit no such network"
+    likely = identify(state)
+    return f"The weights for {name} do not fit: {fault}. {_advice(likely, name)}"
+
+
+def _advice(likely: Architecture | None, name: str) -> str:
+    if likely is None or likely.weights == name:
+        return "Give the file that belongs to it."
+    if not likely.backend:
+        return f"These look like weights of {likely.title}, which judges fills and makes none: give the generator's."
+    return f"These look like weights of {likely.title}: take --backend {likely.backend}."
