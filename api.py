@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from .backends.custom import CustomBackend
 from .backends.network import Convention
-from .backends.protocol import Backend, BackendInfo
+from .backends.protocol import Backend, BackendInfo, Value
 from .backends.registry import info, load
 from .imaging.errors import InputError
+from .imaging.guide import drawn_lines
 from .imaging.hole import Hole, threshold
 from .imaging.layers import Layer
 from .imaging.monitor import Monitor
@@ -29,6 +30,9 @@ from .plugin.request import ExplainOptions, FillOptions, Target
 
 Image = NDArray[Any] | str | PathLike[str]
 """An array `[H, W]` or `[H, W, 1|3|4]` (uint8, uint16, float in [0, 1]) or the path of a picture."""
+
+Weights = str | PathLike[str] | Sequence[str | PathLike[str]]
+"""One or several files of weights."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +109,10 @@ def fill(
     feather: int = 4,
     context: int | None = None,
     match_border: bool = False,
+    refine: bool = True,
+    guide: Image | None = None,
+    settings: Mapping[str, Value] | None = None,
+    weights: Weights | None = None,
     convention: Convention | None = None,
     multiple_of: int = 8,
     monitor: Monitor | None = None,
@@ -123,6 +131,10 @@ def fill(
         feather: width of the soft border in pixels.
         context: pixels of surroundings that the backend sees; None = by the size of the hole.
         match_border: shift the fill's colours to meet the picture's at the border.
+        refine: where the backend worked at reduced resolution, add detail copied from the picture.
+        guide: lines that steer the fill, dark on bright or bright on dark, for a backend that takes them.
+        settings: what the backend lets you choose, by name, for example `{"steps": 20}`; see its `info.settings`.
+        weights: one or several files with weights of your own; they tell the backend if none is named.
         convention: ranges, polarity and packing of a network of your own.
         multiple_of: what heights and widths of a network of your own must be multiples of.
         monitor: progress and cancelling.
@@ -130,9 +142,10 @@ def fill(
     Raises:
         LensError: one sentence that says what is wrong and what to do.
     """
-    how = FillOptions(_name(backend), device, seed, grow, feather, context, match_border)
-    machine = _backend(backend, device, convention, multiple_of)
-    return Result(fill_and_explain(_source(image, mask, exclude), how, None, monitor, machine))
+    name, files = _name(backend, weights)
+    how = FillOptions(name, device, seed, grow, feather, context, match_border, refine, settings or {}, files)
+    machine = _backend(backend, how, convention, multiple_of)
+    return Result(fill_and_explain(_source(image, mask, exclude, guide), how, None, monitor, machine))
 
 
 def explain(
@@ -153,6 +166,10 @@ def explain(
     feather: int = 4,
     context: int | None = None,
     match_border: bool = False,
+    refine: bool = True,
+    guide: Image | None = None,
+    settings: Mapping[str, Value] | None = None,
+    weights: Weights | None = None,
     convention: Convention | None = None,
     multiple_of: int = 8,
     monitor: Monitor | None = None,
@@ -173,8 +190,9 @@ def explain(
     Raises:
         LensError: one sentence that says what is wrong and what to do.
     """
-    how = FillOptions(_name(backend), device, seed, grow, feather, context, match_border)
-    machine = _backend(backend, device, convention, multiple_of)
+    name, files = _name(backend, weights)
+    how = FillOptions(name, device, seed, grow, feather, context, match_border, refine, settings or {}, files)
+    machine = _backend(backend, how, convention, multiple_of)
     why = ExplainOptions(
         method=method or ("path-ig" if machine.info.differentiable else "occlusion"),  # pyright: ignore[reportArgumentType]
         target=_target(target),
@@ -183,7 +201,7 @@ def explain(
         smooth=smooth,  # pyright: ignore[reportArgumentType]
         keep_steps=keep_steps,
     )
-    return Result(fill_and_explain(_source(image, mask, exclude), how, why, monitor, machine))
+    return Result(fill_and_explain(_source(image, mask, exclude, guide), how, why, monitor, machine))
 
 
 def _target(target: tuple[int, int, int] | None) -> Target | None:
@@ -194,15 +212,25 @@ def _target(target: tuple[int, int, int] | None) -> Target | None:
     return Target(*target)
 
 
-def _name(backend: str | Backend | Callable[..., Any]) -> str:
-    return info(backend).name if isinstance(backend, str) else "custom"
+def _name(backend: str | Backend | Callable[..., Any], weights: Weights | None) -> tuple[str, dict[str, str]]:
+    """Name of the backend, and the catalog entries that `weights` stand in for."""
+    if not isinstance(backend, str):
+        if weights is not None:
+            raise InputError("weights= belongs to a backend that is named: leave it away for a network of your own.")
+        return "custom", {}
+    if weights is None:
+        return info(backend).name, {}
+    from .backends.architectures import resolve
+
+    files = [weights] if isinstance(weights, str | PathLike) else list(weights)
+    return resolve(files, None if backend == DEFAULT_BACKEND else info(backend).name)
 
 
 def _backend(
-    backend: str | Backend | Callable[..., Any], device: str, convention: Convention | None, multiple_of: int
+    backend: str | Backend | Callable[..., Any], how: FillOptions, convention: Convention | None, multiple_of: int
 ) -> Backend:
     if isinstance(backend, str):
-        return load(backend, device)
+        return load(how.backend, how.device, how.weights)
     if isinstance(getattr(backend, "info", None), BackendInfo):
         return backend  # pyright: ignore[reportReturnType]
     if not callable(backend):
@@ -210,10 +238,11 @@ def _backend(
     return CustomBackend(backend, convention, multiple_of)
 
 
-def _source(image: Image, mask: Image, exclude: Image | None) -> Source:
+def _source(image: Image, mask: Image, exclude: Image | None, guide: Image | None) -> Source:
     picture = read_picture(image) if isinstance(image, str | PathLike) else Picture.from_array(image)
     hole = Hole.from_array(_mask_array(mask), picture.size)
-    return Source(picture, hole, None if exclude is None else threshold(_mask_array(exclude), picture.size))
+    barred = None if exclude is None else threshold(_mask_array(exclude), picture.size)
+    return Source(picture, hole, barred, None if guide is None else drawn_lines(_mask_array(guide), picture.size))
 
 
 def _mask_array(mask: Image) -> NDArray[Any]:

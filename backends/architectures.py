@@ -6,16 +6,18 @@ network with the hyper-parameters that follow from them; called with an empty ma
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from ..imaging.errors import WeightsError
-from .registry import backends
+from ..imaging.errors import InputError, WeightsError
+from ..weights_registry.formats import load_state_dict
+from .registry import backends, info
 
 Shapes = Mapping[str, tuple[int, ...]]
 Builder = Callable[[Shapes], nn.Module]
@@ -56,10 +58,10 @@ def find_builder(where: str) -> Builder:
 
 def architectures() -> Iterator[Architecture]:
     """All known networks: those of the backends, other packages' included, then the discriminators."""
-    for info in backends().values():
-        for builder, weights in zip(info.networks, info.weights, strict=False):
-            title = info.title if len(info.weights) == 1 else f"{info.title}: {weights}"
-            yield Architecture(title, builder, info.name, weights)
+    for backend in backends().values():
+        for builder, weights in zip(backend.networks, backend.weights, strict=False):
+            title = backend.title if len(backend.weights) == 1 else f"{backend.title}: {weights}"
+            yield Architecture(title, builder, backend.name, weights)
     for title, builder in DISCRIMINATORS:
         yield Architecture(title, builder)
 
@@ -76,11 +78,18 @@ def published_shapes(builder: str) -> dict[str, tuple[int, ...]]:
         return shapes_of(find_builder(builder)({}).state_dict())
 
 
-def identify(state: Mapping[str, Tensor]) -> Architecture | None:
-    """The architecture whose keys are most like those of `state`; None if none is near."""
+def identify(state: Mapping[str, Tensor], backend: str | None = None) -> Architecture | None:
+    """The architecture whose keys are most like those of `state`; None if none is near.
+
+    Args:
+        state: parameters by key.
+        backend: look at the networks of this backend only.
+    """
     best, share = None, LEAST_SHARE
     keys = set(state)
     for architecture in architectures():
+        if backend is not None and architecture.backend != backend:
+            continue
         known = published_shapes(architecture.builder)
         both = keys & set(known)
         # Of networks with the same keys the one with more equal shapes is nearer.
@@ -141,3 +150,46 @@ def _advice(likely: Architecture | None, name: str) -> str:
     if not likely.backend:
         return f"These look like weights of {likely.title}, which judges fills and makes none: give the generator's."
     return f"These look like weights of {likely.title}: take --backend {likely.backend}."
+
+
+def resolve(paths: Sequence[str | Path], backend: str | None = None) -> tuple[str, dict[str, str]]:
+    """Which backend weights files are for, and which catalog entry each of them stands in for.
+
+    Args:
+        paths: safetensors files or files of tensors saved by torch, of one backend.
+        backend: the backend if it is known; files of other formats need it.
+
+    Raises:
+        InputError: the files belong to several backends, or to none that is known.
+        WeightsError: a file cannot be read, or belongs to another backend.
+    """
+    files: dict[str, str] = {}
+    for path in paths:
+        backend, entry = _place(Path(path), backend)
+        if entry in files:
+            raise InputError(f"{path} and {files[entry]} are both weights of '{entry}': give one of them.")
+        files[entry] = str(path)
+    if backend is None:
+        raise InputError("No weights file is named: give one.")
+    return backend, files
+
+
+def _place(path: Path, backend: str | None) -> tuple[str, str]:
+    """Backend and catalog entry of one file."""
+    if backend is not None and not info(backend).networks:
+        if len(info(backend).weights) != 1:
+            raise InputError(f"{backend} takes no weights file: leave --weights away, or --backend.")
+        return backend, info(backend).weights[0]
+    if not path.is_file():
+        raise InputError(f"There is no file {path}: check --weights.")
+    if path.suffix.lower() == ".onnx":
+        raise InputError(f"{path.name} is an ONNX graph, which does not say what it is: name it with --backend.")
+    state = load_state_dict(path)
+    found = identify(state, backend)
+    if found is not None and found.backend:
+        return found.backend, found.weights
+    likely = identify(state)
+    if likely is None:
+        names = ", ".join(dict.fromkeys(one.backend for one in architectures() if one.backend))
+        raise WeightsError(f"{path.name} has the keys of no network that is known here ({names}): check the file.")
+    raise WeightsError(f"{path.name} does not fit{f' {backend}' if backend else ''}. {_advice(likely, '')}")

@@ -55,6 +55,7 @@ class BackendInfo:
         guide: what lines drawn by a person mean to it: a "sketch" of what to paint, or the "edges" of the result;
             empty = it takes none.
         settings: what a person can choose about it.
+        many_seeds: `seed` may be a sequence, one for each picture of the batch, to make several fills at once.
         modules: importable modules that must be installed.
         gpu: it can run on a GPU.
         extra: the optional dependency group that installs them.
@@ -77,6 +78,7 @@ class BackendInfo:
     networks: tuple[str, ...] = ()
     guide: Literal["", "sketch", "edges"] = ""
     settings: tuple[Setting, ...] = ()
+    many_seeds: bool = False
     modules: tuple[str, ...] = ()
     gpu: bool = False
     extra: str = ""
@@ -127,4 +129,17 @@ class Backend(Protocol):
         Returns:
             float32 `[N, 3, H, W]`, on the same device as `image`.
         """
+        ...
+
+
+@runtime_checkable
+class Holding(Protocol):
+    """A backend that derives something from the picture by steps or thresholds, such as edges.
+
+    Along a path of pictures that would jump, so an explanation asks for a backend in which it is held as it is for
+    the picture itself.
+    """
+
+    def held(self, image: Tensor, hole: Tensor, *, exclude: Tensor | None = None) -> Backend:
+        """The backend with what it derives from this picture, whatever picture it is then called with."""
         ...

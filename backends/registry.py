@@ -8,14 +8,16 @@ import importlib.util
 import logging
 import random
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
+from pathlib import Path
 from threading import Lock
 
 from ..imaging.errors import InputError, LensError, MissingError
+from ..weights_registry.stand_in import standing_in
 from .catalog import BUILT_IN
 from .devices import DeviceError, resolve
 from .protocol import Backend, BackendInfo
@@ -26,7 +28,7 @@ GROUP = "inpaint_lens.backends"
 KEPT = 3
 """How many loaded backends stay in memory."""
 
-_loaded: OrderedDict[tuple[str, str], Backend] = OrderedDict()
+_loaded: OrderedDict[tuple[str, str, str], Backend] = OrderedDict()
 _unusable: set[tuple[str, str]] = set()
 """Places on which torch works here but a backend does not, found when `auto` tried."""
 _lock = Lock()
@@ -92,8 +94,13 @@ def _lacking_package(backend: BackendInfo) -> str:
     return f"needs a package: pip install 'inpaint-lens[{backend.extra}]'"
 
 
-def load(name: str, device: str = "auto") -> Backend:
+def load(name: str, device: str = "auto", files: Mapping[str, str] | None = None) -> Backend:
     """The backend `name`, loaded once for each device and kept.
+
+    Args:
+        name: of the backend.
+        device: `auto` or where to run.
+        files: weights to take instead of those of the registry, by catalog entry; read anew at each change.
 
     Raises:
         InputError: unknown name or device.
@@ -105,16 +112,24 @@ def load(name: str, device: str = "auto") -> Backend:
     with _lock:
         if device == "auto" and (name, place) in _unusable:
             place = "cpu"
-        if (name, place) in _loaded:
-            _loaded.move_to_end((name, place))
-            return _loaded[name, place]
+        key = name, place, _stamps(files or {})
+        if key in _loaded:
+            _loaded.move_to_end(key)
+            return _loaded[key]
         if lacking := _lacking_package(facts):
             raise MissingError(f"{name} {lacking}")
-        backend = _made(facts, place, auto=device == "auto")
-        _loaded[name, "cpu" if (name, place) in _unusable else place] = backend
+        with standing_in(files or {}):
+            backend = _made(facts, place, auto=device == "auto")
+        _loaded[name, "cpu" if (name, place) in _unusable else place, key[2]] = backend
         while len(_loaded) > KEPT:
             _loaded.popitem(last=False)
         return backend
+
+
+def _stamps(files: Mapping[str, str]) -> str:
+    """What tells files apart, the time of their last change included."""
+    stats = [(name, path, Path(path).stat() if Path(path).exists() else None) for name, path in sorted(files.items())]
+    return ",".join(f"{name}={path}:{stat and (stat.st_mtime_ns, stat.st_size)}" for name, path, stat in stats)
 
 
 def _made(facts: BackendInfo, place: str, auto: bool) -> Backend:

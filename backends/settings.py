@@ -48,8 +48,8 @@ def _value(setting: Setting, given: Value) -> Value:
     if isinstance(value, int | float) and not isinstance(value, bool):
         low, high = setting.low, setting.high
         if not _within(value, low, high):
-            limits = " ".join([f"from {low:g}"] * (low is not None) + [f"to {high:g}"] * (high is not None))
-            raise InputError(f"{setting.name} is {value:g}: give a number {limits}.")
+            limits = ([] if low is None else [f"from {low:g}"]) + ([] if high is None else [f"to {high:g}"])
+            raise InputError(f"{setting.name} is {value:g}: give a number {' '.join(limits)}.")
     return value
 
 
@@ -71,8 +71,10 @@ def _typed(setting: Setting, given: Value) -> Value:
     except ValueError:
         raise InputError(f"{setting.name} is '{given}': give a number.") from None
     if kind is float:
+        if number != number:
+            raise InputError(f"{setting.name} is '{given}': give a number.")
         return number
-    if number != int(number):
+    if not number.is_integer():
         raise InputError(f"{setting.name} is {given}: give a whole number.")
     return int(number)
 

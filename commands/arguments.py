@@ -23,15 +23,24 @@ def add_filling(parser: argparse.ArgumentParser, backend: bool = True) -> None:
     group = parser.add_argument_group("how to fill")
     if backend:
         group.add_argument(
-            "--backend", metavar="NAME", default=DEFAULT_BACKEND, help=f"what fills (default {DEFAULT_BACKEND})"
+            "--backend", metavar="NAME", help=f"what fills (default {DEFAULT_BACKEND}; see `inpaint-lens backends`)"
+        )
+        group.add_argument(
+            "--weights", metavar="FILE", nargs="+", type=Path, default=[], help="weights of your own; tells the backend"
         )
     group.add_argument("--exclude", metavar="MASK2", type=Path, help="mask of what the model may not look at")
+    group.add_argument("--guide", metavar="LINES", type=Path, help="picture of lines that steer the fill")
+    group.add_argument("--prompt", metavar="TEXT", help="what to paint, for backends that take words")
+    group.add_argument(
+        "--set", metavar="NAME=VALUE", action="append", default=[], help="a setting of the backend; may be repeated"
+    )
     group.add_argument("--device", choices=DEVICES, default="auto", help="where to compute (default auto)")
     group.add_argument("--seed", metavar="N", type=int, default=0, help="for backends that draw lots (default 0)")
     group.add_argument("--grow", metavar="PX", type=int, default=0, help="grow the hole first (default 0)")
     group.add_argument("--feather", metavar="PX", type=int, default=4, help="width of the soft border (default 4)")
     group.add_argument("--context", metavar="PX", type=int, help="surroundings that the model sees (default: by hole)")
     group.add_argument("--match-border", action="store_true", help="shift the fill's colours to meet the picture's")
+    group.add_argument("--no-refine", action="store_true", help="add no detail to what was filled at reduced size")
     parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
 
 
@@ -54,18 +63,40 @@ def explaining_given(options: argparse.Namespace) -> list[str]:
 
 
 def fill_options(options: argparse.Namespace, backend: str | None = None) -> FillOptions:
-    """The filling part of the command line."""
+    """The filling part of the command line; the backend may follow from the weights."""
     from ..plugin.request import FillOptions
 
+    files: dict[str, str] = {}
+    name = backend or options.backend
+    if backend is None and options.weights:
+        from ..backends.architectures import resolve
+
+        name, files = resolve(options.weights, options.backend)
     return FillOptions(
-        backend=backend or options.backend,
+        backend=name or DEFAULT_BACKEND,
         device=options.device,
         seed=options.seed,
         grow_px=options.grow,
         feather_px=options.feather,
         context_px=options.context,
         match_border=options.match_border,
+        refine=not options.no_refine,
+        settings=chosen_settings(options),
+        weights=files,
     )
+
+
+def chosen_settings(options: argparse.Namespace) -> dict[str, str]:
+    """`--set NAME=VALUE` and `--prompt` as a mapping, not yet checked."""
+    from ..imaging.errors import InputError
+
+    chosen = {} if options.prompt is None else {"prompt": options.prompt}
+    for text in options.set:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            raise InputError(f"--set is '{text}': write NAME=VALUE, for example --set steps=20.")
+        chosen[name.strip().lower().replace("_", "-")] = value.strip()
+    return chosen
 
 
 def explain_options(options: argparse.Namespace, backend: str, keep_steps: bool = False) -> ExplainOptions:

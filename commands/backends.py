@@ -1,14 +1,16 @@
-"""List what can fill a hole, and what each needs."""
+"""List what can fill a hole, and what each needs; or tell all about one."""
 
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from .terminal import say, table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `backends`."""
+    parser.add_argument("name", metavar="NAME", nargs="?", help="tell all about this one")
     parser.add_argument("--json", action="store_true", help="for programs")
 
 
@@ -16,20 +18,64 @@ def run(options: argparse.Namespace) -> int:
     """Run `backends`."""
     import json
 
+    from ..backends.registry import info
     from ..plugin.listing import describe
 
-    facts = describe()
+    if options.name:
+        info(options.name)
+    facts = [fact for fact in describe() if options.name in (None, fact["name"])]
     if options.json:
         say(json.dumps(facts, indent=2))
-        return 0
-    rows = [["name", "ready", "explained by", "licence", "download", "what for"]]
-    for fact in facts:
-        methods = "all methods" if fact["differentiable"] else "occlusion"
-        size = f"{fact['download_mb']:.0f} MB" if fact["download_mb"] else "-"
-        licence = fact["licence"] + ("" if fact["commercial_use"] else " (not for commercial use)")
-        rows.append([fact["name"], "yes" if fact["ready"] else "no", methods, licence, size, fact["advice"]])
-    say(table(rows))
-    lacking = [f"{fact['name']} {fact['status']}" for fact in facts if not fact["ready"]]
-    if lacking:
-        say("\n" + "\n".join(lacking))
+    elif options.name:
+        say("\n".join(_details(facts[0])))
+    else:
+        say(table([["name", "ready", "explained by", "licence", "download", "what for"], *map(_row, facts)]))
+        lacking = [f"{fact['name']} {fact['status']}" for fact in facts if not fact["ready"]]
+        if lacking:
+            say("\n" + "\n".join(lacking))
+        say("\nMore about one, its settings too: inpaint-lens backends NAME")
     return 0
+
+
+def _row(fact: dict[str, Any]) -> list[str]:
+    methods = "all methods" if fact["differentiable"] else "without gradients"
+    return [fact["name"], "yes" if fact["ready"] else "no", methods, _licence(fact), _size(fact), fact["advice"]]
+
+
+def _licence(fact: dict[str, Any]) -> str:
+    return fact["licence"] + ("" if fact["commercial_use"] else " (not for commercial use)")
+
+
+def _size(fact: dict[str, Any]) -> str:
+    return f"{fact['download_mb']:.0f} MB" if fact["download_mb"] else "-"
+
+
+def _details(fact: dict[str, Any]) -> list[str]:
+    """All about one backend, a line for each thing."""
+    weights = ", ".join(fact["weights"]) or "none, or inside the package"
+    lines = [
+        f"{fact['name']}: {fact['title']}",
+        f"Take it: {fact['advice']}",
+        f"Ready: {'yes' if fact['ready'] else 'no, it ' + fact['status']}",
+        f"Licence: {_licence(fact)}",
+        f"Weights: {weights} ({_size(fact)})" if fact["weights"] else f"Weights: {weights}",
+        f"Method: {fact['paper']}",
+        f"Explained by: {'every method' if fact['differentiable'] else 'methods without gradients'}",
+    ]
+    if fact["guide"]:
+        lines.append(f"Drawn lines: --guide LINES.png, taken as {fact['guide']}")
+    if fact["settings"]:
+        lines.append("Settings (--set NAME=VALUE):")
+        rows = [["", setting["name"], _default(setting), setting["help"]] for setting in fact["settings"]]
+        lines += table(rows).splitlines()
+    return lines
+
+
+def _default(setting: dict[str, Any]) -> str:
+    default, choices = setting["default"], setting["choices"]
+    if isinstance(default, bool):
+        return "yes" if default else "no"
+    text = "|".join(choices) if choices else ""
+    if not isinstance(default, str) and setting["low"] is not None and setting["high"] is not None:
+        text = f"{setting['low']:g}..{setting['high']:g}"
+    return f"{text} ({default})" if text else f"({default})" if default != "" else "(empty)"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .arguments import add_explaining, add_filling, add_input, explain_options, fill_options
+from .arguments import add_explaining, add_filling, add_input, chosen_settings, explain_options, fill_options
 from .terminal import progress, say
 
 
@@ -36,8 +36,9 @@ def run(options: argparse.Namespace) -> int:
     names = list(dict.fromkeys(name.strip() for name in options.backends.split(",") if name.strip()))
     if not 2 <= len(names) <= 6:
         raise InputError(f"--backends names {len(names)}: give 2 to 6 different ones with commas between.")
-    jobs = [(fill_options(options, name), explain_options(options, name)) for name in names]
-    source = files.read_source(options.photo, options.mask, options.exclude)
+    jobs = [(comparison.fitting(fill_options(options, name)), explain_options(options, name)) for name in names]
+    comparison.check_settings(names, chosen_settings(options))
+    source = files.read_source(options.photo, options.mask, options.exclude, options.guide)
     original = read_picture(options.original) if options.original else None
     if original:
         comparison.check_original(source, original)

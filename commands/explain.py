@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
         files.check_steps(options.save_steps, options.overwrite)
     how = fill_options(options)
     why = explain_options(options, how.backend, keep_steps=options.save_steps is not None)
-    source = files.read_source(options.photo, options.mask, options.exclude)
+    source = files.read_source(options.photo, options.mask, options.exclude, options.guide)
     with progress(options.photo.name) as monitor:
         outcome = operation.fill_and_explain(source, how, why, monitor)
     assert outcome.explanation is not None

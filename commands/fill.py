@@ -11,6 +11,9 @@ from .terminal import progress, say
 
 if TYPE_CHECKING:
     from ..imaging.monitor import Monitor
+    from ..plugin.operation import Outcome
+
+MOST_CANDIDATES = 16
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,6 +24,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--explain", action="store_true", help="write OUT.heatmap.png and OUT.report.json too")
     parser.add_argument("--layers", metavar="FILE.ora", type=Path, help="write a layered OpenRaster file too")
+    parser.add_argument(
+        "--candidates",
+        metavar="N",
+        type=int,
+        default=1,
+        help="make N fills to choose from, with one seed after another",
+    )
     add_filling(parser)
     add_explaining(parser, "how to explain, with --explain")
 
@@ -31,9 +41,12 @@ def run(options: argparse.Namespace) -> int:
 
     if not options.explain and (idle := explaining_given(options)):
         raise InputError(f"--{idle[0]} is for explaining: add --explain, or leave it away.")
+    if not 1 <= options.candidates <= MOST_CANDIDATES:
+        raise InputError(f"--candidates is {options.candidates}: give a number from 1 to {MOST_CANDIDATES}.")
     if options.photo.is_dir():
-        if options.layers:
-            raise InputError("--layers is for one picture: leave it away, or name a picture instead of a folder.")
+        for name in ("layers", "guide"):
+            if getattr(options, name):
+                raise InputError(f"--{name} is for one picture: leave it away, or name a picture instead of a folder.")
         return _run_folder(options)
     if options.mask.is_dir():
         raise InputError(f"{options.mask} is a folder but {options.photo} is not: name one mask, or two folders.")
@@ -48,30 +61,52 @@ def _fill_one(
     options: argparse.Namespace, photo: Path, mask: Path, output: Path, monitor: Monitor, stem: str = ""
 ) -> list[str]:
     """Fill one picture and write all that was asked for, beside it under `stem`; returns what to tell."""
-    from ..imaging.writing import format_of, write_picture
+    from ..imaging.writing import format_of
     from ..plugin import files, operation
 
     files.check_outputs([output], options.overwrite)
     format_of(output)
-    stem = stem or output.stem
-    heatmap, report = output.with_name(f"{stem}.heatmap.png"), output.with_name(f"{stem}.report.json")
-    wanted = [output] + ([heatmap, report] if options.explain else []) + ([options.layers] if options.layers else [])
     if options.layers:
         files.check_suffix(options.layers, ".ora")
-    files.check_outputs(wanted, options.overwrite)
+    places = [_places(options, output, stem or output.stem, index) for index in range(options.candidates)]
+    files.check_outputs([path for place in places for path in place.values()], options.overwrite)
     how = fill_options(options)
     why = explain_options(options, how.backend) if options.explain else None
-    outcome = operation.fill_and_explain(files.read_source(photo, mask, options.exclude), how, why, monitor)
-    notes = write_picture(outcome.filling.picture, output, overwrite=options.overwrite)
+    source = files.read_source(photo, mask, options.exclude, options.guide)
+    outcomes = operation.candidates(source, how, why, monitor, count=options.candidates)
+    return [
+        line
+        for outcome, place in zip(outcomes, places, strict=True)
+        for line in _write(outcome, place, options.overwrite)
+    ]
+
+
+def _places(options: argparse.Namespace, output: Path, stem: str, index: int) -> dict[str, Path]:
+    """Where each result of one candidate goes; several are numbered from 1."""
+    number = f"-{index + 1}" if options.candidates > 1 else ""
+    places = {"result": output.with_stem(f"{output.stem}{number}")}
+    if options.explain:
+        places |= {
+            "heatmap": output.with_name(f"{stem}{number}.heatmap.png"),
+            "report": output.with_name(f"{stem}{number}.report.json"),
+        }
+    return places | ({"layers": options.layers.with_stem(f"{options.layers.stem}{number}")} if options.layers else {})
+
+
+def _write(outcome: Outcome, places: dict[str, Path], overwrite: bool) -> list[str]:
+    from ..imaging.writing import write_picture
+    from ..plugin import files
+
+    notes = write_picture(outcome.filling.picture, places["result"], overwrite=overwrite)
     backend, seconds = outcome.filling.backend, outcome.seconds["fill"]
-    lines = [f"Result: {output} ({backend.info.name} on {backend.device}, {seconds:.1f} s)", *notes]
+    lines = [f"Result: {places['result']} ({backend.info.name} on {backend.device}, {seconds:.1f} s)", *notes]
     if outcome.explanation:
-        files.write_heatmap(outcome, heatmap, options.overwrite)
-        files.write_report(outcome, report, options.overwrite)
-        lines += [f"Heatmap: {heatmap}", f"Report: {report}", outcome.explanation.sentence]
-    if options.layers:
-        files.write_layers(outcome, options.layers, options.overwrite)
-        lines.append(f"Layers: {options.layers}")
+        files.write_heatmap(outcome, places["heatmap"], overwrite)
+        files.write_report(outcome, places["report"], overwrite)
+        lines += [f"Heatmap: {places['heatmap']}", f"Report: {places['report']}", outcome.explanation.sentence]
+    if "layers" in places:
+        files.write_layers(outcome, places["layers"], overwrite)
+        lines.append(f"Layers: {places['layers']}")
     return lines
 
 
@@ -89,7 +124,7 @@ def _run_folder(options: argparse.Namespace) -> int:
     how = fill_options(options)
     if options.explain:
         explain_options(options, how.backend)
-    load(how.backend, how.device)
+    load(how.backend, how.device, how.weights)
     make_folder(options.output)
     stems = Counter(photo.stem.lower() for photo, _ in jobs)
     failed = 0

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..attribution.heatmap import Scale, legend, render, text_size
 from ..attribution.outlines import draw_outline
+from ..backends.protocol import Value
 from ..backends.registry import info, status
 from ..evaluation.metrics import Scores, score
 from ..evaluation.sheet import Cell, contact_sheet
@@ -40,6 +42,8 @@ def compare(
         MissingError: a backend is not ready, told before any of them works.
     """
     monitor = monitor or Monitor()
+    if source.guide is not None and not any(info(how.backend).guide for how, _ in jobs):
+        raise InputError("None of these backends takes drawn lines: leave --guide away.")
     for how, _ in jobs:
         state = status(info(how.backend))
         if not state.ready:
@@ -47,8 +51,23 @@ def compare(
     outcomes = []
     for index, (how, why) in enumerate(jobs):
         part = monitor.part(index / len(jobs), (index + 1) / len(jobs))
-        outcomes.append(fill_and_explain(source, how, why, part))
+        own = source if info(how.backend).guide else replace(source, guide=None)
+        outcomes.append(fill_and_explain(own, how, why, part))
     return outcomes
+
+
+def fitting(how: FillOptions) -> FillOptions:
+    """The same with those settings only that the backend has; a comparison gives each what it takes."""
+    known = {setting.name for setting in info(how.backend).settings}
+    return replace(how, settings={name: value for name, value in how.settings.items() if name in known})
+
+
+def check_settings(names: Sequence[str], settings: Mapping[str, Value]) -> None:
+    """Raise `InputError` for a setting that no backend of a comparison has."""
+    known = {setting.name for name in names for setting in info(name).settings}
+    for name in settings:
+        if name not in known:
+            raise InputError(f"None of {', '.join(names)} has a setting '{name}': leave it away.")
 
 
 def check_original(source: Source, original: Picture) -> None:

@@ -15,14 +15,15 @@ from ..attribution.region import smallest_region
 from ..attribution.report import Attribution
 from ..attribution.smoothing import smoothed
 from ..backends.network import hidden_pixels
-from ..backends.protocol import Backend
+from ..backends.protocol import Backend, Holding
 from ..imaging.box import Box
 from ..imaging.errors import InputError
 from ..imaging.hole import Mask
 from ..imaging.monitor import Monitor
 from ..imaging.window import Float
-from .filling import Filling, View
+from .filling import Filling
 from .request import ExplainOptions
+from .views import View, call
 
 MOST_WINDOWS_TOLD = 3
 """Of scratches all over a picture, only so many windows are put into words."""
@@ -163,11 +164,10 @@ def _attribute(view: View, target: Mask, filling: Filling, options: ExplainOptio
 def _model_of(backend: Backend, view: View, seed: int, monitor: Monitor):
     """The backend as a function of picture and hidden pixels, with its hole and exclusions as they were."""
     silent = Monitor(token=monitor.token)
+    held = backend.held(view.image, view.hole, exclude=view.exclude) if isinstance(backend, Holding) else backend
 
     def model(image: Tensor, _hidden: Tensor) -> Tensor:
-        count = len(image)
-        exclude = None if view.exclude is None else view.exclude.expand(count, -1, -1, -1)
-        return backend(image, view.hole.expand(count, -1, -1, -1), exclude=exclude, seed=seed, monitor=silent)
+        return call(held, view, image, seed, silent)
 
     return model
 

@@ -15,6 +15,7 @@ from ..attribution.heatmap import Scale, colourise, render
 from ..attribution.report import StepImages
 from ..attribution.smoothing import smoothed
 from ..imaging.errors import InputError
+from ..imaging.guide import drawn_lines
 from ..imaging.hole import Hole, threshold
 from ..imaging.openraster import write_ora
 from ..imaging.reading import read_mask_array, read_picture
@@ -23,12 +24,13 @@ from .explaining import Explanation
 from .operation import Outcome, Source, base_pixels, view_of
 
 
-def read_source(photo: Path, mask: Path, exclude: Path | None = None) -> Source:
-    """Read a picture and its masks; raises `InputError` with one sentence for what cannot be used."""
+def read_source(photo: Path, mask: Path, exclude: Path | None = None, guide: Path | None = None) -> Source:
+    """Read a picture, its masks and drawn lines; raises `InputError` with one sentence for what cannot be used."""
     picture = read_picture(photo)
     hole = Hole.from_array(read_mask_array(mask), picture.size)
     barred = None if exclude is None else threshold(read_mask_array(exclude), picture.size)
-    return Source(picture, hole, barred)
+    lines = None if guide is None else drawn_lines(read_mask_array(guide), picture.size)
+    return Source(picture, hole, barred, lines)
 
 
 def check_outputs(paths: Sequence[Path], overwrite: bool = False) -> None:

@@ -2,46 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from ..backends.protocol import Backend
+from ..backends.settings import extras
 from ..imaging.box import Box
-from ..imaging.errors import InputError, LensError
+from ..imaging.errors import InputError
 from ..imaging.hole import Hole, Mask, dilate, feathered
 from ..imaging.monitor import Monitor
-from ..imaging.paste import blend, match_border
+from ..imaging.paste import blend
 from ..imaging.picture import Picture
-from ..imaging.window import Float, Window, windows_for
+from ..imaging.window import Float
 from .request import FillOptions
-
-
-@dataclass(frozen=True, eq=False)
-class View:
-    """What the backend sees through one window, and what it made of it.
-
-    Attributes:
-        window: where it is.
-        image: `[1, 3, H, W]` in [0, 1].
-        hole: `[1, 1, H, W]`, 1 = to fill.
-        exclude: `[1, 1, H, W]`, 1 = not to be looked at; None = nothing.
-        mask: `[h, w]`, pixels of the crop that this window fills.
-        hidden: `[h, w]`, pixels of the crop that the backend does not see.
-        fill: `[h, w, 3]` sRGB of the crop; None until it is filled.
-    """
-
-    window: Window
-    image: Tensor
-    hole: Tensor
-    exclude: Tensor | None
-    mask: Mask
-    hidden: Mask
-    fill: Float | None = None
+from .views import Scene, View, filled_views
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,19 +52,43 @@ def fill(
     options: FillOptions,
     exclude: Mask | None = None,
     monitor: Monitor | None = None,
+    guide: Mask | None = None,
 ) -> Filling:
     """Fill `hole` of `picture`; every pixel outside of the feathered hole keeps its exact value.
+
+    See `fill_candidates`, of which this gives one.
+    """
+    return fill_candidates(picture, hole, backend, options, exclude, monitor, guide)[0]
+
+
+def fill_candidates(
+    picture: Picture,
+    hole: Hole,
+    backend: Backend,
+    options: FillOptions,
+    exclude: Mask | None = None,
+    monitor: Monitor | None = None,
+    guide: Mask | None = None,
+    count: int = 1,
+) -> list[Filling]:
+    """Fill `hole` of `picture` in `count` ways, the first with the seed of `options`, the others with the next ones.
 
     Args:
         exclude: `[H, W]`, pixels that the backend may not look at; outside of the hole they keep their own values,
             even where the grown hole or its soft border would reach them.
+        guide: `[H, W]`, lines that a person drew, for a backend that takes them.
+        count: how many fills to make.
 
     Raises:
-        InputError: sizes differ, or nothing known is left to fill from.
+        InputError: sizes differ, nothing known is left to fill from, the backend takes no guide or not these
+            settings, or several fills are asked of a backend that always makes the same.
         Cancelled: the caller asked to stop.
     """
     monitor = monitor or Monitor()
     _check_sizes(picture, hole, exclude)
+    extras(backend.info, options.settings, guide)
+    if count > 1 and not backend.info.stochastic:
+        raise InputError(f"{backend.info.name} makes the same fill for every seed: leave --candidates away.")
     kept = None if exclude is None or not exclude.any() else exclude & ~hole.mask
     grown = hole.grow(options.grow_px)
     if kept is not None:
@@ -96,14 +96,17 @@ def fill(
     soft = dilate(grown.mask, options.feather_px)
     if soft.all():
         raise InputError("The hole and its soft border cover the whole picture: give a smaller --feather.")
-    barred = None if kept is None else kept & ~soft
-    views = tuple(_filled_views(picture, soft, barred, backend, options, monitor))
+    scene = Scene(picture, soft, None if kept is None else kept & ~soft, guide)
+    jobs = [replace(options, seed=options.seed + index) for index in range(count)]
+    made = filled_views(scene, backend, jobs, monitor)
     box = Box.around(soft)
     weight = feathered(grown.mask[box.slices], options.feather_px) * soft[box.slices]
     if kept is not None:
         weight[kept[box.slices]] = 0
-    result = _paste(picture, views, box, weight)
-    return Filling(result, picture, grown, box, weight, views, backend, options)
+    return [
+        Filling(_paste(picture, views, box, weight), picture, grown, box, weight, views, backend, job)
+        for job, views in zip(jobs, made, strict=True)
+    ]
 
 
 def _check_sizes(picture: Picture, hole: Hole, exclude: Mask | None) -> None:
@@ -113,83 +116,6 @@ def _check_sizes(picture: Picture, hole: Hole, exclude: Mask | None) -> None:
                 f"The {name} is {size[1]} x {size[0]} pixels but the picture is {picture.size[1]} x {picture.size[0]}: "
                 f"save the {name} at the size of the picture."
             )
-
-
-def _filled_views(
-    picture: Picture, soft: Mask, barred: Mask | None, backend: Backend, options: FillOptions, monitor: Monitor
-) -> Iterator[View]:
-    hidden = soft if barred is None else soft | barred
-    windows = windows_for(hidden, Hole(soft).groups(), backend.info.size_rule, options.context_px)
-    windows = [window for window in windows if soft[window.core.slices].any()]
-    done: list[View] = []
-    for index, window in enumerate(windows):
-        part = monitor.part(index / len(windows), (index + 1) / len(windows))
-        part.report("filling", 0.0)
-        view = _view(picture, soft, barred, window, done)
-        done.append(_fill_view(view, backend, options, part))
-        yield done[-1]
-    monitor.report("filling", 1.0)
-
-
-def _view(picture: Picture, soft: Mask, barred: Mask | None, window: Window, done: list[View]) -> View:
-    """What the backend may see now: the picture with what earlier windows filled."""
-    box = window.box
-    crop = picture.to_srgb(box.top, box.left, box.height, box.width).copy()
-    hole = soft[box.slices].copy()
-    for earlier in done:
-        _copy_overlap(earlier, box, crop, hole)
-    core = np.zeros(box.size, bool)
-    core[window.core.relative_to(box).clamp(box.size).slices] = True
-    barred_crop = None if barred is None else barred[box.slices]
-    hidden = hole if barred_crop is None else hole | barred_crop
-    # A backend that looks where it should not finds nothing there.
-    crop[hidden] = 0
-    height, width = window.scaled
-    if window.mask_to_model(hidden)[:height, :width].all():
-        raise InputError(
-            "Nothing known is left around the hole: make the mask or the excluded part smaller, or give a larger "
-            "--context."
-        )
-    return View(
-        window,
-        _image_tensor(window.image_to_model(crop, hidden)),
-        _mask_tensor(window.mask_to_model(hole)),
-        None if barred_crop is None else _mask_tensor(window.mask_to_model(barred_crop)),
-        hole & core,
-        hidden,
-    )
-
-
-def _copy_overlap(earlier: View, box: Box, crop: Float, hole: Mask) -> None:
-    placed = earlier.window.box
-    top, left = max(box.top, placed.top), max(box.left, placed.left)
-    height, width = min(box.bottom, placed.bottom) - top, min(box.right, placed.right) - left
-    if height <= 0 or width <= 0 or earlier.fill is None:
-        return
-    overlap = Box(top, left, height, width)
-    here, there = overlap.relative_to(box).slices, overlap.relative_to(placed).slices
-    filled = earlier.mask[there]
-    crop[here][filled] = np.clip(earlier.fill[there][filled], 0, 1)
-    hole[here][filled] = False
-
-
-def _fill_view(view: View, backend: Backend, options: FillOptions, monitor: Monitor) -> View:
-    try:
-        with torch.no_grad():
-            output = backend(view.image, view.hole, exclude=view.exclude, seed=options.seed, monitor=monitor)
-    except torch.OutOfMemoryError as error:
-        raise LensError(
-            f"{backend.info.name} ran out of memory on {backend.device}: give a smaller --context, close other "
-            "programs, or take --device cpu."
-        ) from error
-    array = output[0].permute(1, 2, 0).cpu().numpy().astype(np.float32)
-    if not np.isfinite(array).all():
-        raise LensError(f"{backend.info.name} gave values that are not numbers: take another backend or --device cpu.")
-    crop_fill = view.window.image_from_model(array)
-    if options.match_border:
-        known = view.window.image_from_model(np.ascontiguousarray(view.image[0].permute(1, 2, 0).numpy()))
-        crop_fill = match_border(crop_fill, known, view.mask, ~view.hidden)
-    return replace(view, fill=crop_fill)
 
 
 def _paste(picture: Picture, views: tuple[View, ...], box: Box, weight: Float) -> Picture:
@@ -204,14 +130,6 @@ def _paste(picture: Picture, views: tuple[View, ...], box: Box, weight: Float) -
         native = picture.from_srgb(np.clip(view.fill[filled.slices], 0, 1))
         pixels[place.slices] = blend(pixels[place.slices], native, mine.astype(np.float32))
     return picture.with_pixels(pixels)
-
-
-def _image_tensor(image: Float) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None]
-
-
-def _mask_tensor(mask: Mask) -> Tensor:
-    return torch.from_numpy(mask.astype(np.float32))[None, None]
 
 
 def result_pixels(filling: Filling) -> NDArray[np.uint8]:

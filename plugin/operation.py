@@ -19,17 +19,18 @@ from ..imaging.layers import Layer
 from ..imaging.monitor import Monitor
 from ..imaging.picture import Picture
 from .explaining import Explanation, explain
-from .filling import Filling, fill, result_pixels
+from .filling import Filling, fill_candidates, result_pixels
 from .request import ExplainOptions, FillOptions
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """What a person gives: a picture, what to fill, what not to look at."""
+    """What a person gives: a picture, what to fill, what not to look at, and lines drawn to steer the fill."""
 
     picture: Picture
     hole: Hole
     exclude: Mask | None = None
+    guide: Mask | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,10 +72,23 @@ def fill_and_explain(
     monitor: Monitor | None = None,
     backend: Backend | None = None,
 ) -> Outcome:
-    """Fill, and explain if `why` is given.
+    """Fill, and explain if `why` is given; see `candidates`, of which this gives one."""
+    return candidates(source, how, why, monitor, backend)[0]
+
+
+def candidates(
+    source: Source,
+    how: FillOptions,
+    why: ExplainOptions | None = None,
+    monitor: Monitor | None = None,
+    backend: Backend | None = None,
+    count: int = 1,
+) -> list[Outcome]:
+    """Fill in `count` ways, with one seed after another, and explain each if `why` is given.
 
     Args:
         backend: use this one instead of the registry's backend that `how` names.
+        count: how many fills to make; above 1 for a backend that draws lots.
 
     Raises:
         LensError: with one sentence that says what to do; nothing was changed.
@@ -83,15 +97,21 @@ def fill_and_explain(
     monitor = monitor or Monitor()
     monitor.report("loading the model", 0.0)
     start = time.perf_counter()
-    backend = backend or load(how.backend, how.device)
+    backend = backend or load(how.backend, how.device, how.weights)
     loaded = time.perf_counter()
-    filling = fill(source.picture, source.hole, backend, how, source.exclude, monitor.part(0.02, 0.3 if why else 1.0))
-    filled = time.perf_counter()
-    seconds = {"load": loaded - start, "fill": filled - loaded}
+    part = monitor.part(0.02, 0.3 if why else 1.0)
+    fillings = fill_candidates(
+        source.picture, source.hole, backend, how, source.exclude, part, source.guide, count=count
+    )
+    seconds = {"load": loaded - start, "fill": (time.perf_counter() - loaded) / count}
     if why is None:
-        return Outcome(filling, None, seconds)
-    explanation = explain(filling, why, monitor.part(0.3, 1.0))
-    return Outcome(filling, explanation, seconds | {"explain": time.perf_counter() - filled})
+        return [Outcome(filling, None, seconds) for filling in fillings]
+    outcomes = []
+    for index, filling in enumerate(fillings):
+        began = time.perf_counter()
+        explanation = explain(filling, why, monitor.part(0.3 + 0.7 * index / count, 0.3 + 0.7 * (index + 1) / count))
+        outcomes.append(Outcome(filling, explanation, seconds | {"explain": time.perf_counter() - began}))
+    return outcomes
 
 
 def _explanation_layers(explanation: Explanation, hole: Mask) -> list[Layer]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from numbers import Integral
 from typing import Literal
 
+from ..backends.protocol import Value
 from ..imaging.box import Box, Size
 from ..imaging.errors import InputError
 from .choices import DEFAULT_BACKEND, METHODS, SMOOTHINGS
@@ -53,6 +55,9 @@ class FillOptions:
         feather_px: width of the soft border outside of the hole; the model fills it too.
         context_px: surroundings that the model sees on every side; None = by the size of the hole.
         match_border: shift the fill's colours so that they meet the picture's at the border.
+        refine: where the model worked at reduced resolution, add detail copied from the picture.
+        settings: what the backend lets people choose, by name; see `BackendInfo.settings`.
+        weights: files that stand in for the backend's weights, by catalog entry.
     """
 
     backend: str = DEFAULT_BACKEND
@@ -62,6 +67,9 @@ class FillOptions:
     feather_px: int = 4
     context_px: int | None = None
     match_border: bool = False
+    refine: bool = True
+    settings: Mapping[str, Value] = field(default_factory=dict)
+    weights: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, value in (("grow", self.grow_px), ("feather", self.feather_px), ("context", self.context_px or 0)):

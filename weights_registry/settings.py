@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..imaging.errors import InputError
+from .stand_in import standing
 
 
 def default_cache() -> Path:
@@ -48,13 +49,13 @@ class HubSettings:
 
     @classmethod
     def from_environment(cls) -> HubSettings:
-        """Settings as the environment says; raises `InputError` where `INPAINT_LENS_WEIGHTS` cannot be read."""
+        """Settings as the environment and `standing_in` say; raises `InputError` where `INPAINT_LENS_WEIGHTS` cannot be read."""
         environ = os.environ
         offline = environ.get("HF_HUB_OFFLINE") or environ.get("TRANSFORMERS_OFFLINE") or ""
         return cls(
             offline=offline.upper() in ("1", "ON", "YES", "TRUE"),
             catalog=_path(environ.get("INPAINT_LENS_CATALOG")),
-            weights=parse_weights(environ.get("INPAINT_LENS_WEIGHTS", "")),
+            weights={**parse_weights(environ.get("INPAINT_LENS_WEIGHTS", "")), **standing()},
             weights_dir=_path(environ.get("INPAINT_LENS_WEIGHTS_DIR")),
         )
 

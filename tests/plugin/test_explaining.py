@@ -13,7 +13,7 @@ from inpaint_lens.imaging.monitor import Monitor
 from inpaint_lens.imaging.picture import Picture
 from inpaint_lens.imaging.size_rule import SizeRule
 from inpaint_lens.imaging.window import Window
-from inpaint_lens.plugin import filling
+from inpaint_lens.plugin import views
 from inpaint_lens.plugin.explaining import explain
 from inpaint_lens.plugin.filling import fill
 from inpaint_lens.plugin.request import ExplainOptions, FillOptions, Target
@@ -177,7 +177,7 @@ def test_a_sliver_in_one_window_does_not_keep_the_rest_from_being_explained(monk
     mask[20:30, 20:30] = True
     mask[40:41, 130:150] = True
     backend = CustomBackend(lambda image, hole: image.mean(3, keepdim=True) * image.roll(20, 3) ** 2)
-    monkeypatch.setattr(filling, "windows_for", two_windows)
+    monkeypatch.setattr(views, "windows_for", two_windows)
     filled = fill(picture, Hole(mask), backend, FillOptions(backend="custom", feather_px=0))
     assert len(filled.views) == 2
     found = explain(filled, ExplainOptions(steps=4))
