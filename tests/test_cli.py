@@ -394,10 +394,10 @@ def test_pictures_of_one_name_and_two_formats_do_not_overwrite_each_other(folder
 def test_what_nobody_expected_is_told_in_a_sentence_and_shown_with_verbose(folder, capsys, monkeypatch):
     from inpaint_lens.plugin import operation
 
-    def burst(*_: object) -> None:
+    def burst(*_: object, **__: object) -> None:
         raise RuntimeError("boom")
 
-    monkeypatch.setattr(operation, "fill_and_explain", burst)
+    monkeypatch.setattr(operation, "candidates", burst)
     assert run("fill", "photo.png", "mask.png", "-o", "out.png") == 1
     assert capsys.readouterr().err.count("\n") == 1
     with pytest.raises(RuntimeError, match="boom"):
@@ -408,10 +408,10 @@ def test_what_nobody_expected_is_told_in_a_sentence_and_shown_with_verbose(folde
 def test_an_interrupt_and_a_full_memory_are_told_in_a_sentence(folder, capsys, monkeypatch, error, code):
     from inpaint_lens.plugin import operation
 
-    def stop(*_: object) -> None:
+    def stop(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(operation, "fill_and_explain", stop)
+    monkeypatch.setattr(operation, "candidates", stop)
     assert run("fill", "photo.png", "mask.png", "-o", "out.png") == code
     assert capsys.readouterr().err.count("\n") == 1
     assert not (folder / "out.png").exists()
@@ -420,14 +420,14 @@ def test_an_interrupt_and_a_full_memory_are_told_in_a_sentence(folder, capsys, m
 def test_an_interrupt_is_not_lost_where_it_cannot_be_raised(folder, monkeypatch):
     from inpaint_lens.plugin import operation
 
-    fill_and_explain = operation.fill_and_explain
+    fill_candidates = operation.candidates
 
-    def interrupted(*arguments):
+    def interrupted(*arguments, **options):
         signal.raise_signal(signal.SIGINT)
-        return fill_and_explain(*arguments)
+        return fill_candidates(*arguments, **options)
 
     before = listing(folder)
-    monkeypatch.setattr(operation, "fill_and_explain", interrupted)
+    monkeypatch.setattr(operation, "candidates", interrupted)
     assert run("fill", "photo.png", "mask.png", "-o", "out.png", *FAST) == 130
     assert listing(folder) == before
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
