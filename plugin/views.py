@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..backends.exemplar.refinement import add_detail
 from ..backends.protocol import Backend
 from ..backends.settings import extras
 from ..imaging.box import Box
@@ -70,10 +71,11 @@ def filled_views(
         part = monitor.part(index / len(windows), (index + 1) / len(windows))
         part.report("filling", 0.0)
         given = _extras(scene, window, backend, options)
-        views = [replace(_view(scene, window, earlier), extras=given) for earlier in done]
+        pairs = [_view(scene, window, earlier) for earlier in done]
+        views = [replace(view, extras=given) for view, _ in pairs]
         outputs = _outputs(views, backend, [job.seed for job in jobs], part)
-        for view, output, earlier in zip(views, outputs, done, strict=True):
-            earlier.append(replace(view, fill=_crop_fill(view, output, options)))
+        for view, (_, crop), output, earlier in zip(views, pairs, outputs, done, strict=True):
+            earlier.append(replace(view, fill=_crop_fill(view, crop, output, options, part)))
     monitor.report("filling", 1.0)
     return [tuple(views) for views in done]
 
@@ -83,8 +85,8 @@ def _extras(scene: Scene, window: Window, backend: Backend, options: FillOptions
     return extras(backend.info, options.settings, guide)
 
 
-def _view(scene: Scene, window: Window, done: list[View]) -> View:
-    """What the backend may see now: the picture with what earlier windows filled."""
+def _view(scene: Scene, window: Window, done: list[View]) -> tuple[View, Float]:
+    """What the backend may see now, the picture with what earlier windows filled; and that at full resolution."""
     box = window.box
     crop = scene.picture.to_srgb(box.top, box.left, box.height, box.width).copy()
     hole = scene.soft[box.slices].copy()
@@ -102,7 +104,7 @@ def _view(scene: Scene, window: Window, done: list[View]) -> View:
             "Nothing known is left around the hole: make the mask or the excluded part smaller, or give a larger "
             "--context."
         )
-    return View(
+    view = View(
         window,
         _image_tensor(window.image_to_model(crop, hidden)),
         _mask_tensor(window.mask_to_model(hole)),
@@ -110,6 +112,7 @@ def _view(scene: Scene, window: Window, done: list[View]) -> View:
         hole & core,
         hidden,
     )
+    return view, crop
 
 
 def _copy_overlap(earlier: View, box: Box, crop: Float, hole: Mask) -> None:
@@ -146,12 +149,13 @@ def _outputs(views: list[View], backend: Backend, seeds: list[int], monitor: Mon
     return outputs
 
 
-def _crop_fill(view: View, output: Float, options: FillOptions) -> Float:
+def _crop_fill(view: View, crop: Float, output: Float, options: FillOptions, monitor: Monitor) -> Float:
     """The fill `[h, w, 3]` at the resolution of the picture."""
     fill = view.window.image_from_model(output)
+    if options.refine and view.window.factor < 1:
+        fill = add_detail(fill, crop, view.hidden, view.mask, view.window.scaled, Monitor(token=monitor.token))
     if options.match_border:
-        known = view.window.image_from_model(np.ascontiguousarray(view.image[0].permute(1, 2, 0).numpy()))
-        fill = match_border(fill, known, view.mask, ~view.hidden)
+        fill = match_border(fill, crop, view.mask, ~view.hidden)
     return fill
 
 

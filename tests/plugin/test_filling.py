@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from inpaint_lens.imaging.hole import Hole
 from inpaint_lens.imaging.monitor import Monitor
 from inpaint_lens.imaging.picture import Picture
 from inpaint_lens.imaging.size_rule import SizeRule
-from inpaint_lens.plugin.filling import fill, result_pixels
+from inpaint_lens.plugin.filling import fill, fill_candidates, result_pixels
 from inpaint_lens.plugin.request import FillOptions
 
 TELEA = "telea"
@@ -231,3 +233,66 @@ def test_the_result_layer_is_opaque_only_in_the_hole(picture, hole, toy):
     assert (layer[inside, 3] == 255).all()
     assert (layer[~inside, 3] < 255).all()
     assert np.abs(layer[inside, :3].astype(int) - filling.picture.pixels[hole.mask]).max() <= 1
+
+
+def test_a_fill_at_reduced_resolution_gets_detail_unless_it_is_not_wanted(hole, toy):
+    rng = np.random.default_rng(0)
+    grain = rng.random((72, 96, 3)).astype(np.float32)
+    picture, backend = Picture.from_array(grain), toy(SizeRule(largest=48))
+    soft = fill(picture, hole, backend, FillOptions(feather_px=0, refine=False)).picture.to_array()
+    crisp = fill(picture, hole, backend, FillOptions(feather_px=0)).picture.to_array()
+    assert crisp[hole.mask].std() > 1.5 * soft[hole.mask].std()
+    assert np.array_equal(crisp[~hole.mask], grain[~hole.mask])
+
+
+def test_candidates_differ_by_their_seed_and_the_first_is_the_fill_itself(picture, hole, toy):
+    backend = toy(SizeRule(), lambda image, hole: torch.rand(image.shape))
+    backend.info = replace(backend.info, stochastic=True)
+    several = fill_candidates(picture, hole, backend, FillOptions(seed=5), count=3)
+    pixels = [filling.picture.pixels for filling in several]
+    assert np.array_equal(pixels[0], fill(picture, hole, backend, FillOptions(seed=5)).picture.pixels)
+    assert not np.array_equal(pixels[0], pixels[1])
+    assert [filling.options.seed for filling in several] == [5, 6, 7]
+
+
+def test_a_backend_that_takes_many_seeds_is_asked_once_for_all_candidates(picture, hole, toy):
+    seen = []
+
+    class Batched(toy):
+        def __call__(self, image, hole, *, seed, **options):
+            seen.append(seed)
+            return torch.stack([torch.full_like(image[0], one / 10) for one in seed])
+
+    backend = Batched()
+    backend.info = replace(backend.info, stochastic=True, many_seeds=True)
+    several = fill_candidates(picture, hole, backend, FillOptions(seed=2, feather_px=0), count=2)
+    assert seen == [(2, 3)]
+    values = [filling.picture.to_srgb8()[hole.mask].mean() / 255 for filling in several]
+    assert values == pytest.approx([0.2, 0.3], abs=0.01)
+
+
+def test_several_candidates_of_a_backend_without_lots_are_refused(picture, hole):
+    with pytest.raises(InputError, match="same fill for every seed"):
+        fill_candidates(picture, hole, load(TELEA), FillOptions(), count=2)
+
+
+def test_drawn_lines_reach_the_backend_at_its_resolution(picture, hole, toy):
+    seen = []
+
+    class Guided(toy):
+        def __call__(self, image, hole, *, guide=None, **options):
+            seen.append(guide)
+            return super().__call__(image, hole, **options)
+
+    backend = Guided(SizeRule(largest=48))
+    backend.info = replace(backend.info, guide="edges")
+    lines = np.zeros((72, 96), bool)
+    lines[35, 42:58] = True
+    fill(picture, hole, backend, FillOptions(), guide=lines)
+    assert seen[0].shape == (1, 1, 36, 48)
+    assert set(np.nonzero(seen[0][0, 0].numpy())[0]) == {17}
+
+
+def test_drawn_lines_are_refused_by_a_backend_that_takes_none(picture, hole):
+    with pytest.raises(InputError, match="takes no drawn lines"):
+        fill(picture, hole, load(TELEA), FillOptions(), guide=np.ones((72, 96), bool))
