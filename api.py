@@ -159,6 +159,7 @@ def explain(
     tolerance_percent: float = 1.0,
     smooth: str = "none",
     keep_steps: bool = False,
+    test: bool = False,
     exclude: Image | None = None,
     device: str = "auto",
     seed: int = 0,
@@ -177,13 +178,14 @@ def explain(
     """Fill the hole of a picture and explain the fill.
 
     Args:
-        method: `path-ig`, `gradient`, `integrated-gradients`, `occlusion`; None = path-ig where the backend has
+        method: `path-ig`, `gradient`, `integrated-gradients`, `occlusion`, `rise`; None = path-ig where the backend has
             gradients, else occlusion.
         target: explain a square of the fill only: x, y of its centre and its side, in pixels.
         steps: network evaluations, or `auto` for as many as the tolerance needs.
         tolerance_percent: how far the attribution's sum may be from what it must be.
         smooth: `none`, `mean`, `gaussian`, `median`: for display.
         keep_steps: keep the pictures along the path.
+        test: hide what the explanation points at, fill again, and tell how much the fill changes.
 
     The other arguments are those of `fill`.
 
@@ -200,6 +202,7 @@ def explain(
         tolerance_percent=tolerance_percent,
         smooth=smooth,  # pyright: ignore[reportArgumentType]
         keep_steps=keep_steps,
+        test=test,
     )
     return Result(fill_and_explain(_source(image, mask, exclude, guide), how, why, monitor, machine))
 

@@ -1,15 +1,13 @@
-"""Methods whose mathematics is Captum's: plain gradients, integrated gradients, occlusion."""
+"""Methods whose mathematics is Captum's: plain gradients, integrated gradients."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import ceil
 
 import numpy as np
 import torch
-from captum.attr import InputXGradient, IntegratedGradients, Occlusion, Saliency
+from captum.attr import InputXGradient, IntegratedGradients, Saliency
 from torch import Tensor
-from torch.nn import functional
 
 from .integral import relative_error
 from .methods import Outcome, Task
@@ -69,54 +67,6 @@ def _integrate(task: Task, baseline: Tensor, points: int) -> np.ndarray:
 
     with torch.enable_grad():
         return _known_only(task.evaluate.with_less_memory(run), task)
-
-
-def occlusion(task: Task) -> Outcome:
-    """How much the objective falls when one patch at a time is replaced by the baseline (Zeiler & Fergus 2014).
-
-    The fall for a patch is shared out evenly among its known pixels, so that a pixel is in the units of the other
-    methods. Falls of different patches overlap in their causes, so the map need not add up to the objective's change.
-    """
-    baseline, facts = task.baseline_image()
-    height, width = task.image.shape[-2:]
-    side = patch_side(height, width, task.steps or task.max_evaluations)
-
-    patch = (3, min(side, height), min(side, width))
-
-    def run() -> Tensor:
-        found = Occlusion(task.evaluate).attribute(
-            task.image,
-            sliding_window_shapes=patch,
-            strides=patch,
-            baselines=baseline,
-            perturbations_per_eval=task.evaluate.batch,
-        )
-        assert isinstance(found, Tensor)
-        return found
-
-    with torch.no_grad():
-        found = task.evaluate.with_less_memory(run)
-    value_image = task.evaluate.values(task.image)[0]
-    return Outcome(_known_only(found / _sharing(task.known, patch), task), value_image, None, facts)
-
-
-def _sharing(known: Tensor, patch: tuple[int, int, int]) -> Tensor:
-    """`[1, 1, H, W]`: among how many values, channels included, the fall for the patch of each pixel is shared out."""
-    channels, down, across = patch
-    count = functional.avg_pool2d(known, (down, across), ceil_mode=True, divisor_override=1)
-    count = count.repeat_interleave(down, 2).repeat_interleave(across, 3)
-    return channels * count[..., : known.shape[-2], : known.shape[-1]].clamp_min(1)
-
-
-def patch_side(height: int, width: int, evaluations: int) -> int:
-    """Side in pixels of the smallest square patches that cover the picture within the number of evaluations.
-
-    Two evaluations are for the whole picture, the others for one patch each.
-    """
-    side = 1
-    while ceil(height / side) * ceil(width / side) > max(1, evaluations - 2):
-        side += 1
-    return side
 
 
 def _leaf(image: Tensor) -> Tensor:

@@ -84,8 +84,12 @@ class Evaluator:
         """Values `[N]` of the objective for `images` `[N, 3, H, W]`; differentiable if `images` asks for it."""
         return self.forward(images)[0]
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, images: Tensor, hidden: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Values `[N]` and raw outputs `[N, 3, H, W]`.
+
+        Args:
+            images: `[N, 3, H, W]`.
+            hidden: `[N, 1, H, W]` in {0, 1}, what the model is told to be unknown, if that is more than the hole.
 
         Raises:
             InputError: the model is not differentiable and should be, or returns something else than pictures of the
@@ -93,7 +97,7 @@ class Evaluator:
             Cancelled: the caller asked to stop.
         """
         self._monitor.report("explaining", min(0.98, self.evaluations / max(1, self.expected)))
-        output = self._output(images)
+        output = self._output(images, self._hole.expand(len(images), -1, -1, -1) if hidden is None else hidden)
         values = self._objective(output)
         if images.requires_grad and torch.is_grad_enabled() and not values.requires_grad:
             raise InputError(NOT_DIFFERENTIABLE)
@@ -105,14 +109,14 @@ class Evaluator:
         self.evaluations += len(images)
         return values, output
 
-    def _output(self, images: Tensor) -> Tensor:
+    def _output(self, images: Tensor, hidden: Tensor) -> Tensor:
         reseed(images.device, self._seed)
         # Copies, so that a model that writes into its input changes neither the path nor the caller's arrays.
         given = images.clone()
         if given.requires_grad:
             given.register_hook(self._finite)
         try:
-            output = self._model(given, self._hole.expand(len(images), -1, -1, -1).clone())
+            output = self._model(given, hidden.clone())
         except RuntimeError as error:
             if images.requires_grad and "requires grad" in str(error):
                 raise InputError(NOT_DIFFERENTIABLE) from error
@@ -148,6 +152,22 @@ class Evaluator:
         with torch.no_grad():
             run = lambda: torch.cat([self(chunk) for chunk in images.split(self.batch)])  # noqa: E731
             return self.with_less_memory(run).tolist()
+
+    def fills(self, images: Tensor, hidden: Tensor) -> Tensor:
+        """Raw outputs `[N, 3, H, W]`, without gradients, where more than the hole is hidden.
+
+        Args:
+            images: `[N, 3, H, W]`; set to 0 where `hidden` says so.
+            hidden: `[N, 1, H, W]` in {0, 1}; the hole is always hidden.
+        """
+        hidden = torch.maximum(hidden, self._hole.to(hidden))
+
+        def run() -> Tensor:
+            pairs = zip(images.split(self.batch), hidden.split(self.batch), strict=True)
+            return torch.cat([self.forward(some * (1 - lost), lost)[1] for some, lost in pairs])
+
+        with torch.no_grad():
+            return self.with_less_memory(run)
 
     def points(self, path: Path, alphas: Sequence[float], *, keep_outputs: bool = False) -> Iterator[Point]:
         """Evaluate a path at `alphas`, in that order, a batch at a time."""

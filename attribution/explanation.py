@@ -55,7 +55,8 @@ def explain(
         method: name of the method, see `METHODS`.
         baseline: "blur", "black" or "mean", as far as the method has it; None for its usual one.
         objective: "gradient" (how much structure was painted) or "intensity" (how bright it is).
-        steps: exact number of network evaluations (for occlusion: at most), or "auto" to refine to the tolerance.
+        steps: exact number of network evaluations (for occlusion and rise: at most), or "auto" to refine to the
+            tolerance.
         tolerance_percent: completeness error to reach, in percent of the change of the objective.
         max_evaluations: "auto" stops here.
         threshold_percent: degree of blurriness of a blurred baseline, 5 to 20.
@@ -77,10 +78,11 @@ def explain(
     _check_tensors(image, hole)
     with careful(model, image.device):
         visible, known, inside = _prepare(image, hole, target)
+        measure = objective_named(objective, inside)
         evaluator = Evaluator(
             model,
             1 - known,
-            objective_named(objective, inside),
+            measure,
             batch=batch_size(batch, image),
             expected=_expected(chosen, steps, max_evaluations),
             monitor=monitor,
@@ -88,7 +90,18 @@ def explain(
         )
         exact = None if isinstance(steps, str) else steps
         task = Task(
-            evaluator, visible, known, kind, threshold_percent, exact, tolerance_percent, max_evaluations, keep_steps
+            evaluator,
+            inside,
+            measure,
+            visible,
+            known,
+            kind,
+            threshold_percent,
+            exact,
+            tolerance_percent,
+            max_evaluations,
+            keep_steps,
+            seed,
         )
         found = chosen.load()(task)
     if monitor:
@@ -109,6 +122,7 @@ def explain(
         complete=chosen.complete,
         steps=found.steps,
         smooth=smooth,
+        standard_error=found.standard_error,
     )
 
 

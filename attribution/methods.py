@@ -14,6 +14,7 @@ from torch import Tensor
 from ..imaging.errors import InputError
 from .baseline import Baseline, find_baseline
 from .evaluator import Evaluator
+from .objective import Objective
 from .path import black, mean_colour
 from .report import BaselineFacts, StepImages
 
@@ -24,6 +25,8 @@ class Task:
 
     Attributes:
         evaluate: the network and the objective.
+        target: bool `[H, W]`, the part of the fill to explain.
+        objective: what is explained, as a function of raw outputs.
         image: float32 `[1, 3, H, W]` in [0, 1], 0 in the hole.
         known: float32 `[1, 1, H, W]` in {0, 1}, 1 = outside of the hole.
         baseline: kind of baseline, one of those that the method has.
@@ -32,9 +35,12 @@ class Task:
         tolerance_percent: completeness error to reach.
         max_evaluations: never more than these.
         keep_steps: keep the pictures of every step.
+        seed: of a method that draws lots itself.
     """
 
     evaluate: Evaluator
+    target: Tensor
+    objective: Objective
     image: Tensor
     known: Tensor
     baseline: str
@@ -43,6 +49,7 @@ class Task:
     tolerance_percent: float
     max_evaluations: int
     keep_steps: bool
+    seed: int
 
     @cached_property
     def blurred(self) -> Baseline:
@@ -75,6 +82,7 @@ class Outcome:
     baseline: BaselineFacts
     local_error: float | None = None
     steps: tuple[StepImages, ...] = ()
+    standard_error: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -131,11 +139,17 @@ METHODS = {
         ),
         Method(
             "occlusion",
-            "blurs one patch after another; works with any model, coarse",
-            "captum_methods:occlusion",
-            ("blur", "black", "mean"),
+            "hides one patch after another, finer where it matters; works with any model",
+            "hiding:occlusion",
             differentiable=False,
-            fewest=2,
+            fewest=6,
+        ),
+        Method(
+            "rise",
+            "hides random patches many times; works with any model, and says how sure it is",
+            "hiding:rise",
+            differentiable=False,
+            fewest=16,
         ),
     )
 }

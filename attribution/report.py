@@ -38,7 +38,7 @@ class BaselineFacts:
     """Which baseline the fill was compared with.
 
     Attributes:
-        kind: "blur", "black", "mean" or "none" (the method has none).
+        kind: "blur", "black", "mean", "hidden" (parts are not shown at all) or "none" (the method has none).
         kernel: kernel size of the blur in pixels, 0 for other kinds.
         sigma: standard deviation of the blur in pixels.
         blurriness_percent: share of the grey variance that the blur removed.
@@ -75,6 +75,7 @@ class Attribution:
         complete: whether the contributions of this method should add up to the change of the objective.
         steps: what was seen on the way, if it was asked for.
         smooth: smoothing for display, see `display`.
+        standard_error: float32 `[H, W]`, of `signed`, for methods that sample; None for the others.
     """
 
     method: str
@@ -92,6 +93,7 @@ class Attribution:
     complete: bool
     steps: tuple[StepImages, ...] = ()
     smooth: str = "none"
+    standard_error: np.ndarray | None = None
 
     @cached_property
     def signed(self) -> np.ndarray:
@@ -135,6 +137,14 @@ class Attribution:
     def converged(self) -> bool | None:
         """Whether the completeness error is within the tolerance; None if the method promises nothing."""
         return None if self.error_percent is None else self.error_percent <= self.tolerance_percent
+
+    @property
+    def certain_percent(self) -> float | None:
+        """Share of the magnitude, in percent, in pixels at least two standard errors from 0; None if not sampled."""
+        if self.standard_error is None:
+            return None
+        sure = self.magnitude >= 2 * self.standard_error
+        return 100.0 * float(self.magnitude[sure].sum() / max(float(self.magnitude.sum()), 1e-30))
 
     def display(self) -> np.ndarray:
         """Float32 `[H, W]`: `signed`, smoothed as asked for the eye; numbers never come from this copy."""
@@ -180,6 +190,7 @@ class Attribution:
             "converged": self.converged,
             "evaluations": self.evaluations,
             "nonfinite": self.nonfinite,
+            "certain_percent": self.certain_percent,
             "baseline": dict(vars(self.baseline)),
             "region_share": 0.5,
             "region_px": int(self.region().sum()),

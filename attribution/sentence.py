@@ -45,6 +45,11 @@ def _check(found: Attribution) -> str:
 
 def _doubts(found: Attribution) -> list[str]:
     doubts = []
+    if found.certain_percent is not None and found.certain_percent < 50:
+        doubts.append(
+            f"Only {_percent(found.certain_percent)} of the map stands out from the chance of the masks: "
+            "allow more evaluations with --steps."
+        )
     if found.converged is False:
         doubts.append(
             f"That is over the tolerance of {_percent(found.tolerance_percent)}: "

@@ -53,12 +53,13 @@ def add_explaining(parser: argparse.ArgumentParser, title: str = "how to explain
     group.add_argument("--target", metavar="X,Y,SIZE", help="explain a square of the fill only (default: all of it)")
     group.add_argument("--steps", metavar="auto|N", help="network evaluations (default auto)")
     group.add_argument("--tolerance", metavar="PERCENT", type=float, help="largest error of the sum (default 1)")
+    group.add_argument("--test", action="store_true", default=None, help="hide what it points at and fill again")
     group.add_argument("--smooth", choices=SMOOTHINGS, help="smooth the heatmap for display (default none)")
 
 
 def explaining_given(options: argparse.Namespace) -> list[str]:
     """Names of the explaining options that the command line gives."""
-    names = ("method", "target", "steps", "tolerance", "smooth")
+    names = ("method", "target", "steps", "tolerance", "test", "smooth")
     return [name for name in names if getattr(options, name) is not None]
 
 
@@ -110,6 +111,7 @@ def explain_options(options: argparse.Namespace, backend: str, keep_steps: bool 
         "steps": None if options.steps is None else steps(options.steps),
         "tolerance_percent": options.tolerance,
         "smooth": options.smooth,
+        "test": options.test,
     }
     given = {name: value for name, value in values.items() if value is not None}
     return ExplainOptions(**given, keep_steps=keep_steps)

@@ -9,7 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..attribution.exclusion import Exclusion, exclusion_test, seed_spread
 from ..attribution.explanation import explain as attribute
+from ..attribution.methods import METHODS
 from ..attribution.objective import has_edges
 from ..attribution.region import smallest_region
 from ..attribution.report import Attribution
@@ -25,6 +27,8 @@ from .filling import Filling
 from .request import ExplainOptions
 from .views import View, call
 
+SEEDS = 3
+"""Fills that are compared to see what the seed alone changes."""
 MOST_WINDOWS_TOLD = 3
 """Of scratches all over a picture, only so many windows are put into words."""
 
@@ -41,6 +45,8 @@ class Explanation:
         parts: what each window saw and its attribution, in pixels of the model.
         options: how it was made.
         slivers: windows left out because their part of the target is too thin to hold an edge.
+        tests: for each part, how much the fill changes without its region; empty if that was not asked for.
+        spread: how much the fill differs by the seed alone, in levels of 255; None for a backend that draws no lots.
     """
 
     box: Box
@@ -50,6 +56,8 @@ class Explanation:
     parts: tuple[tuple[View, Attribution], ...]
     options: ExplainOptions
     slivers: int = 0
+    tests: tuple[Exclusion, ...] = ()
+    spread: float | None = None
 
     @property
     def magnitude(self) -> Float:
@@ -61,14 +69,17 @@ class Explanation:
         """The explanation in words."""
         whole = self.options.target is None
         texts = [part.sentence(1 / view.window.factor, whole) for view, part in self.parts]
+        after = (
+            [f"Another seed alone changes it by {self.spread:.1f} of 255 levels."] if self.spread is not None else []
+        )
         if len(texts) == 1:
-            return texts[0]
+            return " ".join([texts[0], *(test.sentence for test in self.tests), *after])
         told = [f"Window {i} of {len(texts)}: {text}" for i, text in enumerate(texts[:MOST_WINDOWS_TOLD], 1)]
         if rest := self.parts[MOST_WINDOWS_TOLD:]:
             over = sum(part.converged is False for _, part in rest)
             doubt = f", {over} of them over the tolerance" if over else ""
             told.append(f"The report tells the same of {len(rest)} more{doubt}.")
-        return " ".join(told)
+        return " ".join(told + after)
 
     def region_in(self, size: tuple[int, int]) -> Mask:
         """The region of interest as a mask `[H, W]` of the whole picture, to exclude it from the next fill."""
@@ -86,7 +97,9 @@ class Explanation:
             "tolerance_percent": self.options.tolerance_percent,
             "region": {"share": self.options.region_share, "pixels": int(np.count_nonzero(self.region))},
             "windows_left_out": self.slivers,
+            "seed_spread_levels": self.spread,
             "windows": [_window_report(view, part) for view, part in self.parts],
+            "exclusion_tests": [test.to_json() for test in self.tests],
         }
 
 
@@ -105,15 +118,24 @@ def explain(filling: Filling, options: ExplainOptions, monitor: Monitor | None =
     """
     monitor = monitor or Monitor()
     info = filling.backend.info
-    if options.method != "occlusion" and not info.differentiable:
-        raise InputError(f"{info.name} has no gradients, so '{options.method}' cannot explain it: use occlusion.")
+    if METHODS[options.method].differentiable and not info.differentiable:
+        raise InputError(
+            f"{info.name} has no gradients, so '{options.method}' cannot explain it: use occlusion or rise."
+        )
     target = _target_mask(filling, options)
     jobs, slivers = _jobs(filling, target)
-    parts = []
+    parts, tests, spreads = [], [], []
     for index, (view, wanted) in enumerate(jobs):
         part = monitor.part(index / len(jobs), (index + 1) / len(jobs))
-        parts.append((view, _attribute(view, wanted, filling, options, part)))
-    return replace(_assemble(tuple(parts), target, filling.hole.mask, options), slivers=slivers)
+        found = _attribute(view, wanted, filling, options, part.part(0.0, 0.9 if options.test else 1.0))
+        parts.append((view, found))
+        if options.test:
+            tests.append(_test(view, found, filling, options, part.part(0.9, 1.0)))
+        if info.stochastic:
+            spreads.append(_spread(view, wanted, filling, part))
+    spread = float(np.mean(spreads)) if spreads else None
+    whole = _assemble(tuple(parts), target, filling.hole.mask, options)
+    return replace(whole, slivers=slivers, tests=tuple(tests), spread=spread)
 
 
 def _jobs(filling: Filling, target: Mask) -> tuple[list[tuple[View, Mask]], int]:
@@ -161,13 +183,33 @@ def _attribute(view: View, target: Mask, filling: Filling, options: ExplainOptio
     )
 
 
+def _test(view: View, found: Attribution, filling: Filling, options: ExplainOptions, monitor: Monitor) -> Exclusion:
+    """Hide the region of interest of one window and fill again."""
+    model = _model_of(filling.backend, view, filling.options.seed, monitor)
+    hidden = hidden_pixels(view.hole, view.exclude)
+    region = found.region(options.region_share)
+    return exclusion_test(model, view.image, hidden, region, found.target, seed=filling.options.seed, monitor=monitor)
+
+
+def _spread(view: View, target: Mask, filling: Filling, monitor: Monitor) -> float:
+    """How much the fill of one window differs by the seed alone."""
+    first, silent = filling.options.seed, Monitor(token=monitor.token)
+    seeds = range(first, first + SEEDS)
+    with torch.no_grad():
+        fills = [call(filling.backend, view, view.image, seed, silent) for seed in seeds]
+    return seed_spread(torch.cat(fills), target)
+
+
 def _model_of(backend: Backend, view: View, seed: int, monitor: Monitor):
-    """The backend as a function of picture and hidden pixels, with its hole and exclusions as they were."""
+    """The backend as a function of picture and hidden pixels; what is hidden beside the hole is excluded."""
     silent = Monitor(token=monitor.token)
+    usual = hidden_pixels(view.hole, view.exclude)
     held = backend.held(view.image, view.hole, exclude=view.exclude) if isinstance(backend, Holding) else backend
 
-    def model(image: Tensor, _hidden: Tensor) -> Tensor:
-        return call(held, view, image, seed, silent)
+    def model(image: Tensor, hidden: Tensor) -> Tensor:
+        if not bool((hidden > usual).any()):
+            return call(held, view, image, seed, silent)
+        return call(backend, replace(view, exclude=(hidden - view.hole).clamp_min(0)), image, seed, silent)
 
     return model
 

@@ -13,7 +13,7 @@ from ..imaging.box import Box, Size
 from ..imaging.errors import InputError
 from .choices import DEFAULT_BACKEND, METHODS, SMOOTHINGS
 
-Method = Literal["path-ig", "gradient", "integrated-gradients", "occlusion"]
+Method = Literal["path-ig", "gradient", "integrated-gradients", "occlusion", "rise"]
 Smoothing = Literal["none", "mean", "gaussian", "median"]
 
 
@@ -90,6 +90,7 @@ class ExplainOptions:
         keep_steps: keep the pictures along the path.
         region_share: share of the attribution that the region of interest holds.
         opacity: of the heatmap layer, 0 to 1.
+        test: hide the region of interest, fill again, and tell how much the fill changes.
     """
 
     method: Method = "path-ig"
@@ -100,6 +101,7 @@ class ExplainOptions:
     keep_steps: bool = False
     region_share: float = 0.5
     opacity: float = field(default=0.85)
+    test: bool = False
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:

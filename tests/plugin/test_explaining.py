@@ -188,3 +188,24 @@ def test_a_sliver_in_one_window_does_not_keep_the_rest_from_being_explained(monk
 def two_windows(_hidden, _parts, rule, _context):
     left, right = Box(0, 0, 64, 80), Box(0, 80, 64, 80)
     return [Window.of(box, box, rule) for box in (left, right)]
+
+
+def test_the_region_can_be_hidden_to_see_whether_it_matters(picture, hole, toy):
+    filling = fill(picture, hole, toy(), FillOptions())
+    explanation = explain(filling, replace(FEW, test=True))
+    (tested,) = explanation.tests
+    assert tested.change > np.mean(tested.elsewhere)
+    assert "changes by" in explanation.sentence
+    assert explanation.report()["exclusion_tests"][0]["change"] == tested.change
+
+
+def test_a_backend_that_draws_lots_tells_what_the_seed_alone_changes(picture, hole, toy):
+    def noisy(image, hole):
+        return image + torch.rand(image.shape) * 0.1
+
+    backend = toy(SizeRule(), noisy)
+    assert explain(fill(picture, hole, backend, FillOptions()), FEW).spread is None
+    backend.info = replace(backend.info, stochastic=True)
+    explanation = explain(fill(picture, hole, backend, FillOptions()), FEW)
+    assert explanation.spread == pytest.approx(255 * 0.1 / 3, rel=0.2)
+    assert "Another seed alone" in explanation.sentence
