@@ -15,8 +15,10 @@ from urllib.parse import urlsplit
 from ..imaging.errors import InputError
 from .settings import HubSettings
 
-SOURCES = ("hub", "https")
-FORMATS = ("safetensors", "onnx", "torchscript", "pytorch", "diffusers")
+SOURCES = ("hub", "https", "page")
+SUFFIXES = {"safetensors": ".safetensors", "onnx": ".onnx", "torchscript": ".pt", "pytorch": ".pth", "diffusers": ""}
+"""The usual end of a file's name by format; none for a folder."""
+FORMATS = tuple(SUFFIXES)
 PURPOSES = ("inpaint", "diffusion", "segment", "score", "perceptual", "restore")
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 BUILT_IN = Path(__file__).with_name("catalog.toml")
@@ -27,7 +29,7 @@ class WeightsFile:
     """One file of an entry.
 
     Attributes:
-        path: where it lies in its repository (forward slashes), or its file name for `https`.
+        path: where it lies in its repository (forward slashes), or its file name for `https` and `page`.
         size: bytes, 0 = not known.
         sha256: 64 hexadecimal digits, empty = not known.
         git_sha1: for small text files, of which the Hub keeps only git's own hash: 40 digits, or empty.
@@ -46,12 +48,12 @@ class WeightsFile:
 
 @dataclass(frozen=True)
 class WeightsEntry:
-    """One set of weights that can be fetched by name.
+    """One set of weights that has a name, and can be fetched by it unless its source is a page for people.
 
     Attributes:
         name: what users type.
         title: one short line for lists.
-        source: `hub` or `https`.
+        source: `hub`, `https`, or `page`: a person has to fetch it.
         licence: SPDX name where there is one, with any doubt in brackets.
         commercial_use: whether the licence of the weights is stated and allows commercial use.
         format: one of `FORMATS`; says how the file may be loaded.
@@ -61,6 +63,7 @@ class WeightsEntry:
         include: patterns of a whole repository, resolved at the pinned revision.
         repo, revision, repo_type: of the Hub; the revision is a commit.
         url: of an `https` source.
+        page: of a `page` source, where a person finds it.
         size: all files together in bytes, 0 = not known, rounded where there is `include`.
         upstream: paper and home page.
         gated: the repository asks people to accept conditions on its page first.
@@ -82,6 +85,7 @@ class WeightsEntry:
     revision: str = ""
     repo_type: str = "model"
     url: str = ""
+    page: str = ""
     size: int = 0
     upstream: str = ""
     gated: bool = False
@@ -100,11 +104,11 @@ class WeightsEntry:
 
     @property
     def page_url(self) -> str:
-        """The page to read before fetching: of the gate, the repository, or the file's host."""
+        """The page to read before fetching: of the gate, the repository, the file's host, or the file itself."""
         if self.gate_page:
             return self.gate_page
-        if self.source == "https":
-            return self.url
+        if self.source != "hub":
+            return self.page or self.url
         prefix = {"model": "", "space": "spaces/", "dataset": "datasets/"}[self.repo_type]
         return f"https://huggingface.co/{prefix}{self.repo}"
 
@@ -119,9 +123,14 @@ class WeightsEntry:
         return "" if self.is_folder else PurePosixPath(self.files[0].path).name
 
     @property
+    def by_hand(self) -> bool:
+        """Whether only a person can fetch it."""
+        return self.source == "page"
+
+    @property
     def identity(self) -> str:
         """What the bytes are tied to: repository and commit, or the address."""
-        return f"{self.repo_type}:{self.repo}@{self.revision}" if self.source == "hub" else self.url
+        return f"{self.repo_type}:{self.repo}@{self.revision}" if self.source == "hub" else self.page or self.url
 
 
 def size_text(size: int) -> str:
@@ -194,16 +203,18 @@ def parse_entry(name: str, table: Any) -> WeightsEntry:
     if missing := needed - set(table):
         raise ValueError(f"{', '.join(sorted(missing))} missing")
     values = {key: value for key, value in table.items() if key not in ("file", "sha256", "files", "include")}
-    files = _files(table)
+    files = _files(name, table)
     made = WeightsEntry(name=name, files=files, include=tuple(table.get("include", ())), **values)
     _check(made)
     return made
 
 
-def _files(table: Mapping[str, Any]) -> tuple[WeightsFile, ...]:
+def _files(name: str, table: Mapping[str, Any]) -> tuple[WeightsFile, ...]:
     if "files" in table:
         return tuple(WeightsFile(**part) for part in table["files"])
     path = table.get("file") or PurePosixPath(urlsplit(table.get("url", "")).path).name
+    if not path and table["source"] == "page":
+        path = name + SUFFIXES.get(table["format"], "")
     return (WeightsFile(path, table.get("size", 0), table.get("sha256", "")),) if path else ()
 
 
@@ -213,8 +224,12 @@ def _check(made: WeightsEntry) -> None:
             raise ValueError(f"'{value}' is none of {', '.join(allowed)}")
     if not made.licence or not isinstance(made.commercial_use, bool) or not isinstance(made.size, int):
         raise ValueError("it needs a licence in words, commercial_use true or false, and a size in bytes")
+    if made.page and not made.by_hand:
+        raise ValueError("a page belongs to the source page only")
     if made.source == "hub":
         _check_hub(made)
+    elif made.by_hand:
+        _check_page(made)
     elif len(made.files) != 1 or not allowed_address(made.url):
         raise ValueError("an https source is one file at an https address")
     if not made.files and not made.include:
@@ -232,6 +247,15 @@ def _check_hub(made: WeightsEntry) -> None:
         raise ValueError("revision has to be a commit of 40 hexadecimal digits")
     if made.repo_type not in ("model", "space", "dataset"):
         raise ValueError(f"'{made.repo_type}' is none of model, space, dataset")
+
+
+def _check_page(made: WeightsEntry) -> None:
+    if urlsplit(made.page).scheme != "https" or not urlsplit(made.page).hostname:
+        raise ValueError("a page source needs a page with an https address")
+    if made.url or made.repo or made.revision or made.gated:
+        raise ValueError("a page source has a page, and no url, repo, revision or gate")
+    if len(made.files) != 1 or made.include or made.format == "diffusers":
+        raise ValueError("a page source is one file")
 
 
 def _check_file(part: WeightsFile) -> None:

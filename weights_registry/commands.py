@@ -1,4 +1,4 @@
-"""The verb `download`: fetch weights by name, or list them."""
+"""The verb `download`: fetch weights by name, say where people find the others, or list them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,11 @@ INTERRUPTED = 130
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `download` on `parser`."""
     parser.add_argument("names", nargs="*", metavar="NAME", help="weights to fetch, see --list")
-    parser.add_argument("--all", action="store_true", help="all weights that fill holes, without diffusion models")
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        help="all weights that fill holes, without diffusion models and what is got by hand",
+    )
     parser.add_argument(
         "--list", action="store_true", help="show what there is, how large, on what terms, and what is here"
     )
@@ -45,7 +49,7 @@ def run(args: argparse.Namespace, settings: HubSettings | None = None) -> int:
         for item in wanted:
             if item not in missing:
                 _say(f"{item.name}: already here, {find(item.name, settings=settings)}")
-        _announce(missing)
+        _announce([item for item in missing if not item.by_hand])
         if missing and not (args.yes or _agreed(missing)):
             _say("Nothing was downloaded.")
             return 0
@@ -90,16 +94,15 @@ def table(settings: HubSettings) -> str:
 
 def _here(item: WeightsEntry, settings: HubSettings) -> str:
     try:
-        return "yes" if find(item.name, settings=settings) else "no"
+        return "yes" if find(item.name, settings=settings) else "by hand" if item.by_hand else "no"
     except LensError:
         return "unusable"
 
 
 def _wanted(args: argparse.Namespace, settings: HubSettings) -> list[WeightsEntry]:
     if args.all:
-        return [
-            item for item in load_catalog(settings).values() if item.purpose == "inpaint" and not item.superseded_by
-        ]
+        fills = [item for item in load_catalog(settings).values() if item.purpose == "inpaint"]
+        return [item for item in fills if not item.superseded_by and not item.by_hand]
     if not args.names:
         raise InputError("Say which weights to download, or --all, or --list to see what there is.")
     return [entry(name, settings) for name in dict.fromkeys(args.names)]
@@ -119,6 +122,7 @@ def _announce(items: Sequence[WeightsEntry]) -> None:
 
 def _agreed(items: Sequence[WeightsEntry]) -> bool:
     """Whether to go on: people at a terminal are asked about large, gated and non-commercial weights."""
+    items = [item for item in items if not item.by_hand]
     large = sum(item.size for item in items) > ASK_ABOVE_BYTES
     special = any(item.gated or not item.commercial_use for item in items)
     if not (large or special) or not sys.stdin.isatty():

@@ -7,8 +7,9 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from ..imaging.errors import MissingError, WeightsError
+from ..imaging.errors import WeightsError
 from ..imaging.monitor import Monitor
+from .advice import missing
 from .catalog import WeightsEntry, WeightsFile
 from .catalog import entry as catalog_entry
 from .checksum import forget, matches
@@ -26,7 +27,8 @@ def find(name: str, *, settings: HubSettings | None = None) -> Path | None:
     """Where the weights `name` lie on this machine, whole and with the right checksum; never touches the network.
 
     Returns:
-        The file, or the folder of a set of files; None where they are missing or damaged.
+        The file, or the folder of a set of files; None where they are missing or damaged (`advice.how_to_get` says
+        what to do then).
 
     Raises:
         InputError: there is no such entry, or an override cannot be used.
@@ -38,18 +40,13 @@ def find(name: str, *, settings: HubSettings | None = None) -> Path | None:
 
 
 def require(name: str, *, settings: HubSettings | None = None) -> Path:
-    """As `find`, but raises `MissingError` with the size, the licence and the command that fetches them."""
+    """As `find`, but raises `MissingError` with the size, the licence and how to get them."""
     settings = settings or HubSettings.from_environment()
     found = find(name, settings=settings)
     if found:
         return found
     entry = catalog_entry(name, settings)
-    terms = entry.licence + ("" if entry.commercial_use else ", no commercial use")
-    state = "are damaged" if _damaged(entry, settings) else "are not on this machine"
-    raise MissingError(
-        f"The weights '{name}' {state}: run `inpaint-lens download {name}` to fetch them "
-        f"({entry.size_text}, licence {terms})."
-    )
+    raise missing(entry, _damaged(entry, settings))
 
 
 def fetch(
@@ -70,7 +67,7 @@ def fetch(
 
     Raises:
         InputError: there is no such entry, or a cache folder cannot be written to.
-        MissingError: offline; no room on the disk; or the repository is gated.
+        MissingError: offline; no room on the disk; the repository is gated; or only a person can fetch them.
         NetworkError: the server cannot be reached or does not deliver.
         WeightsError: what arrives is not what was pinned or recorded.
         Cancelled: asked to stop.
@@ -82,6 +79,8 @@ def fetch(
     here = override(entry, settings) or (None if force else _find(entry, settings, monitor))
     if here:
         return here
+    if entry.by_hand:
+        raise missing(entry)
     from .messages import disk_error, offline_error
 
     if settings.offline:
@@ -97,7 +96,7 @@ def fetch(
 
 def _find(entry: WeightsEntry, settings: HubSettings, monitor: Monitor) -> Path | None:
     """The entry in the caches, every file checked."""
-    files = _pinned(entry, settings)
+    files = None if entry.by_hand else _pinned(entry, settings)
     paths = []
     for part in files or ():
         path = _locate(entry, part, settings)
@@ -108,7 +107,7 @@ def _find(entry: WeightsEntry, settings: HubSettings, monitor: Monitor) -> Path 
 
 
 def _damaged(entry: WeightsEntry, settings: HubSettings) -> bool:
-    return any(_locate(entry, part, settings) for part in _pinned(entry, settings) or ())
+    return not entry.by_hand and any(_locate(entry, part, settings) for part in _pinned(entry, settings) or ())
 
 
 def _pinned(entry: WeightsEntry, settings: HubSettings) -> tuple[WeightsFile, ...] | None:

@@ -1,16 +1,16 @@
 """What kind of file weights are, and how each kind is loaded without running code that it may carry.
 
 Pickle runs code when it is read, so it is refused, but for torch's own files of tensors, which
-`torch.load(weights_only=True)` reads with an unpickler that knows nothing but tensors. TorchScript is a program by
-design and is loaded only when its checksum is pinned in the catalog.
+`torch.load(weights_only=True)` reads with an unpickler that knows nothing but tensors; `convert` makes safetensors of
+the others. TorchScript is a program by design and is loaded only when its checksum is pinned in the catalog.
 """
 
 from __future__ import annotations
 
 import pickle
+import shlex
 import warnings
 import zipfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 LEGACY_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 PICKLE_SUFFIXES = (".pkl", ".pickle", ".joblib", ".dill", ".p")
-WRAPPERS = ("params_ema", "params", "state_dict", "model", "g_ema", "generator")
+TENSOR_FORMATS = ("safetensors", "pytorch")
+"""Formats that hold tensors and nothing to run, each of which can take the place of the other."""
 
 
 def kind_of(path: Path) -> str:
@@ -53,8 +54,8 @@ def _kind_of_zip(path: Path) -> str:
     return "pytorch" if any(name.endswith("/data.pkl") for name in names) else "unknown"
 
 
-def check_file(path: Path, expected: str) -> None:
-    """Raise `WeightsError` where a file is a pickle, or is plainly of another format than `expected`."""
+def check_file(path: Path, *expected: str) -> None:
+    """Raise `WeightsError` where a file is a pickle, or is plainly of none of the formats `expected`."""
     if path.suffix.lower() in PICKLE_SUFFIXES:
         raise WeightsError(_refusal(path))
     try:
@@ -65,27 +66,36 @@ def check_file(path: Path, expected: str) -> None:
         ) from error
     if kind == "pickle":
         raise WeightsError(_refusal(path))
-    if kind not in (expected, "unknown") and expected != "diffusers":
-        raise WeightsError(f"{path} holds {kind} where {expected} is expected: give a file of that format.")
+    if kind not in (*expected, "unknown") and "diffusers" not in expected:
+        raise WeightsError(
+            f"{path} holds {kind} where {' or '.join(expected)} is expected: give a file of that format."
+        )
 
 
 def _refusal(path: Path) -> str:
     return (
         f"{path} is a pickle, which can run any code when it is opened, so it is refused: "
-        "give the weights as safetensors, ONNX or a file of tensors saved by torch."
+        f"take the weights out of it with {_conversion(path)}, which runs nothing."
     )
+
+
+def _conversion(path: Path) -> str:
+    """The command that makes safetensors of a file."""
+    return f"`inpaint-lens convert {shlex.quote(str(path))} -o {shlex.quote(str(path.with_suffix('.safetensors')))}`"
 
 
 def load_state_dict(path: Path) -> dict[str, Tensor]:
     """Parameters by name, on the CPU, from safetensors or a file of tensors saved by torch.
 
-    Wrappers that trainers put around the parameters (`state_dict`, `params_ema`, ...) are taken off.
+    What trainers put around the parameters is taken off; of several networks the one that fills holes is taken (see
+    `networks`).
 
     Args:
         path: a `.safetensors` file or a torch file (`.pt`, `.pth`, `.bin`, `.ckpt`).
 
     Raises:
-        WeightsError: the file is damaged, a pickle of other objects, TorchScript, or holds no tensors.
+        WeightsError: the file is damaged, a pickle of other objects, TorchScript, holds no tensors, or does not show
+            which of its networks fills holes.
     """
     path = Path(path)
     if not path.is_file():
@@ -94,13 +104,21 @@ def load_state_dict(path: Path) -> dict[str, Tensor]:
     if kind == "pickle" or path.suffix.lower() in PICKLE_SUFFIXES:
         raise WeightsError(_refusal(path))
     if kind == "torchscript":
-        raise WeightsError(f"{path} is a TorchScript program: load it by its catalog name with load_weights.")
-    if kind == "safetensors" or path.suffix.lower() == ".safetensors":
-        return _load_safetensors(path)
-    return _tensors(_load_torch(path), path)
+        raise WeightsError(
+            f"{path} is a TorchScript program: load it by its catalog name, or take the weights out of it with "
+            f"{_conversion(path)}."
+        )
+    from torch import Tensor
+
+    from .networks import chosen, networks
+
+    tensors = kind == "safetensors" or path.suffix.lower() == ".safetensors"
+    value = load_safetensors(path) if tensors else _load_torch(path)
+    return chosen(networks(value, Tensor), path)[1]
 
 
-def _load_safetensors(path: Path) -> dict[str, Tensor]:
+def load_safetensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file by name, as they are there; raises `WeightsError` where it is damaged."""
     try:
         from safetensors import SafetensorError
         from safetensors.torch import load_file
@@ -114,6 +132,19 @@ def _load_safetensors(path: Path) -> dict[str, Tensor]:
         raise WeightsError(f"{path} is damaged ({error}): delete it and download it again.") from error
 
 
+def source_of(path: Path) -> str:
+    """SHA-256 of the file that `convert` says it made a safetensors file of; empty for any other file."""
+    if kind_of(path) != "safetensors":
+        return ""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="np") as tensors:
+            return (tensors.metadata() or {}).get("source_sha256", "")
+    except (SafetensorError, OSError):
+        return ""
+
+
 def _load_torch(path: Path) -> Any:
     import torch
 
@@ -122,25 +153,11 @@ def _load_torch(path: Path) -> Any:
     except pickle.UnpicklingError as error:
         raise WeightsError(
             f"{path} holds other pickled objects than tensors, which could run code, so it is refused: "
-            "save its state dict as safetensors and give that."
+            f"take the weights out of it with {_conversion(path)}, which runs nothing."
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         reason = str(error).partition("\n")[0]
         raise WeightsError(f"{path} is no file of tensors, or is damaged ({reason}): download it again.") from error
-
-
-def _tensors(value: Any, path: Path) -> dict[str, Tensor]:
-    """The mapping of names to tensors inside `value`, without the wrappers of trainers."""
-    import torch
-
-    inner = next(
-        (value[key] for key in WRAPPERS if isinstance(value, Mapping) and isinstance(value.get(key), Mapping)), None
-    )
-    if inner is not None:
-        return _tensors(inner, path)
-    if isinstance(value, Mapping) and value and all(isinstance(item, torch.Tensor) for item in value.values()):
-        return {str(name): tensor for name, tensor in value.items()}
-    raise WeightsError(f"{path} holds no plain mapping of names to tensors: save a state dict and give that.")
 
 
 def load_torchscript(name: str, *, device: str = "cpu", settings: HubSettings | None = None) -> ScriptModule:
@@ -191,8 +208,9 @@ def load_weights(name: str, *, settings: HubSettings | None = None) -> dict[str,
 
     settings = settings or HubSettings.from_environment()
     entry = catalog_entry(name, settings)
-    if entry.format == "torchscript":
+    if entry.format not in (*TENSOR_FORMATS, "torchscript") or entry.is_folder:
+        raise InputError(f"'{name}' is {entry.format}, which is not read as a mapping of tensors.")
+    path = require(name, settings=settings)
+    if entry.format == "torchscript" and kind_of(path) not in TENSOR_FORMATS:
         return {key: value.detach() for key, value in load_torchscript(name, settings=settings).state_dict().items()}
-    if entry.format in ("safetensors", "pytorch") and not entry.is_folder:
-        return load_state_dict(require(name, settings=settings))
-    raise InputError(f"'{name}' is {entry.format}, which is not read as a mapping of tensors.")
+    return load_state_dict(path)

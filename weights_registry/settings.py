@@ -49,7 +49,11 @@ class HubSettings:
 
     @classmethod
     def from_environment(cls) -> HubSettings:
-        """Settings as the environment and `standing_in` say; raises `InputError` where `INPAINT_LENS_WEIGHTS` cannot be read."""
+        """Settings as the environment and `standing_in` say.
+
+        Raises:
+            InputError: `INPAINT_LENS_WEIGHTS` cannot be read.
+        """
         environ = os.environ
         offline = environ.get("HF_HUB_OFFLINE") or environ.get("TRANSFORMERS_OFFLINE") or ""
         return cls(

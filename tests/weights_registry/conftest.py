@@ -204,9 +204,11 @@ def offer(hub: FakeHub, tmp_path: Path) -> Callable[..., None]:
         if source == "hub":
             table |= {"repo": f"acme/{name}", "revision": COMMIT, "file": file}
             hub.repos.setdefault(f"acme/{name}", {})[file] = content
-        else:
+        elif source == "https":
             table |= {"url": f"{hub.url}/files/{name}/{file}"}
             hub.plain[f"{name}/{file}"] = content
+        else:
+            table |= {"page": "https://example.org/models", "file": file or None}
         tables[name] = {key: value for key, value in (table | over).items() if value is not None}
         (tmp_path / "catalog.toml").write_text(toml(tables), encoding="utf-8")
 

@@ -32,7 +32,7 @@ class TestEveryEntry:
         if item.source == "hub":
             assert re.fullmatch("[0-9a-f]{40}", item.revision)
         else:
-            assert item.url.startswith("https://")
+            assert item.page_url.startswith("https://")
 
     def test_has_full_checksums_or_none(self, item):
         for part in item.files:
@@ -45,8 +45,8 @@ class TestEveryEntry:
         if re.search("NC|unknown|unclear|non-commercial", item.licence):
             assert not item.commercial_use
 
-    def test_names_no_pickle(self, item):
-        assert not any(part.path.endswith((".pkl", ".pickle")) for part in item.files)
+    def test_names_no_pickle_unless_a_person_fetches_and_converts_it(self, item):
+        assert item.by_hand or not any(part.path.endswith((".pkl", ".pickle")) for part in item.files)
 
 
 def test_no_two_entries_are_the_same_bytes():
@@ -106,6 +106,38 @@ def test_an_entry_that_breaks_a_rule_is_refused(change: dict, words: str):
     parse_entry("good", GOOD)
     with pytest.raises(ValueError, match=words):
         parse_entry("bad", GOOD | change)
+
+
+PAGE = {key: value for key, value in GOOD.items() if key != "url"} | {"source": "page", "page": "https://example.org/"}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"page": "http://127.0.0.1/"}, "https"),
+        ({"page": ""}, "https"),
+        ({"page": "https://"}, "https"),
+        ({"url": "https://example.org/a.onnx"}, "no url"),
+        ({"repo": "a/b"}, "no url, repo"),
+        ({"gated": True}, "gate"),
+        ({"include": ["*"]}, "one file"),
+        ({"format": "diffusers"}, "one file"),
+        ({"format": "torchscript"}, "sha256"),
+        ({"file": "../a.onnx"}, "leaves its folder"),
+        ({"source": "https", "url": "https://example.org/a.onnx"}, "source page only"),
+    ],
+)
+def test_a_page_for_people_has_its_own_rules(change: dict, words: str):
+    parse_entry("good", PAGE)
+    with pytest.raises(ValueError, match=words):
+        parse_entry("bad", PAGE | change)
+
+
+def test_a_file_that_is_got_by_hand_may_have_no_name_but_has_a_size_and_a_checksum():
+    made = parse_entry("mine", PAGE | {"format": "pytorch", "size": 3_000_000, "sha256": "a" * 64})
+    assert (made.filename, made.size_text, made.page_url) == ("mine.pth", "3.0 MB", "https://example.org/")
+    assert made.files[0].pinned
+    assert parse_entry("mine", PAGE | {"file": "G.onnx"}).filename == "G.onnx"
 
 
 def test_plain_http_is_allowed_on_this_machine_only():

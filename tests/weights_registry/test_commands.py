@@ -63,6 +63,46 @@ def test_the_list_shows_what_is_here_and_on_what_terms(offer, download, data, ca
     assert lines["other"][1:6] == ["size", "unknown", "MIT", "yes", "no"]
 
 
+def by_hand(offer, data: bytes, **over) -> None:
+    offer("manual", data, **({"source": "page", "format": "pytorch", "file": "G.pth"} | over))
+
+
+def test_weights_that_only_people_can_fetch_are_told_with_licence_page_and_next_step(
+    hub, offer, download, data, capsys
+):
+    by_hand(offer, data, licence="CC-BY-NC-4.0", commercial_use=False)
+    assert download("manual") == 2
+    err = capsys.readouterr().err
+    assert len(err.splitlines()) == 1
+    for part in ("CC-BY-NC-4.0, no commercial use", "https://example.org/models", "--weights FILE", "manual.pth"):
+        assert part in err
+    assert hub.log == []
+
+
+def test_nobody_is_asked_about_weights_that_only_people_can_fetch(offer, download, data, monkeypatch, capsys):
+    by_hand(offer, data, commercial_use=False)
+    monkeypatch.setattr(sys, "stdin", Terminal("n\n"))
+    assert download("manual") == 2
+    assert "[y/N]" not in capsys.readouterr().err
+
+
+def test_the_list_shows_what_is_got_by_hand_until_it_is_here(offer, download, data, tmp_path, capsys):
+    by_hand(offer, data)
+    download("--list")
+    assert "yes         by hand" in capsys.readouterr().out
+    (tmp_path / "manual.safetensors").write_bytes(data)
+    download("--list", weights_dir=tmp_path)
+    assert "by hand" not in next(line for line in capsys.readouterr().out.splitlines() if line.startswith("manual"))
+    assert download("manual", weights_dir=tmp_path) == 0
+    assert "already here" in capsys.readouterr().err
+
+
+def test_all_leaves_out_what_is_got_by_hand(offer, data, settings):
+    by_hand(offer, data)
+    items = commands._wanted(argparse.Namespace(all=True, names=[]), settings)
+    assert "manual" not in {item.name for item in items}
+
+
 @pytest.mark.parametrize(("words", "told"), [([], "--list"), (["tooy"], "did you mean toy")])
 def test_a_mistake_is_told_in_one_sentence_with_exit_code_2(offer, download, data, capsys, words, told):
     offer("toy", data)
