@@ -15,17 +15,34 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ..imaging.errors import InputError, WeightsError
+from ..imaging.errors import InputError, MissingError, WeightsError
 from ..weights_registry.formats import load_state_dict
 from .registry import backends, info
 
 Shapes = Mapping[str, tuple[int, ...]]
 Builder = Callable[[Shapes], nn.Module]
 
-DISCRIMINATORS = ()
+NETS = "inpaint_lens.backends.nets."
+DISCRIMINATORS: tuple[tuple[str, str], ...] = (
+    ("the global critic of DeepFill v1", f"{NETS}deepfill_v1:global_critic"),
+    ("the local critic of DeepFill v1", f"{NETS}deepfill_v1:local_critic"),
+    ("the discriminator of DeepFill v2", f"{NETS}deepfill_v2_discriminators:deepfill_v2_discriminator"),
+    (
+        "the simplified discriminator of DeepFill v2",
+        f"{NETS}deepfill_v2_discriminators:deepfill_v2_zhaoyuzhi_discriminator",
+    ),
+    ("the discriminator of Context Encoder", f"{NETS}context_encoder:context_encoder_discriminator"),
+    ("the discriminator of GLCIC for faces", f"{NETS}glcic:glcic_discriminator_celeba"),
+    ("the discriminator of GLCIC for Places2", f"{NETS}glcic:glcic_discriminator_places2"),
+    ("the discriminator of LaMa", f"{NETS}lama_discriminator:discriminator"),
+    ("the discriminator of AOT-GAN", f"{NETS}aot_gan:discriminator"),
+    ("the discriminator of edges of EdgeConnect", f"{NETS}edgeconnect:edge_discriminator"),
+    ("the discriminator of pictures of EdgeConnect", f"{NETS}edgeconnect:rgb_discriminator"),
+    ("the discriminator of Pluralistic image completion", f"{NETS}picnet_discriminator:discriminator"),
+)
 """Title and builder of networks that training needs and that fill nothing, so that their weights are recognised."""
 
-LEAST_SHARE = 0.5
+LEAST_SHARE = 0.3
 """Weights look like those of a network if they share this much of all their keys."""
 
 
@@ -90,7 +107,10 @@ def identify(state: Mapping[str, Tensor], backend: str | None = None) -> Archite
     for architecture in architectures():
         if backend is not None and architecture.backend != backend:
             continue
-        known = published_shapes(architecture.builder)
+        try:
+            known = published_shapes(architecture.builder)
+        except MissingError:  # a network of an optional package that is not installed
+            continue
         both = keys & set(known)
         # Of networks with the same keys the one with more equal shapes is nearer.
         same = sum(tuple(state[key].shape) == known[key] for key in both) / max(1, len(both))
@@ -120,9 +140,11 @@ def fitted(builder: str, state: Mapping[str, Tensor], name: str) -> nn.Module:
         # Shapes of another network give hyper-parameters that make no sense.
         raise WeightsError(_misfit(state, published_shapes(builder), name)) from None
     own = network.state_dict()
+    # Torch before 0.4.1 saved no such counters, and evaluation needs none.
+    state = {key: value for key, value in own.items() if key.endswith("num_batches_tracked")} | dict(state)
     if set(own) != set(state) or any(own[key].shape != value.shape for key, value in state.items()):
         raise WeightsError(_misfit(state, shapes_of(own), name))
-    network.load_state_dict(dict(state))
+    network.load_state_dict(state)
     return network.float().eval()
 
 
@@ -145,7 +167,7 @@ def _misfit(state: Mapping[str, Tensor], wanted: Shapes, name: str) -> str:
 
 
 def _advice(likely: Architecture | None, name: str) -> str:
-    if likely is None or likely.weights == name:
+    if likely is None or (likely.backend and likely.weights == name):
         return "Give the file that belongs to it."
     if not likely.backend:
         return f"These look like weights of {likely.title}, which judges fills and makes none: give the generator's."

@@ -1,11 +1,12 @@
-"""The backends that come with the package, as data. A new one is its own file and one entry here."""
+"""The backends that come with the package, as data. A new one is its own file and one entry in one of these lists."""
 
 from __future__ import annotations
 
 from ..imaging.size_rule import SizeRule
+from .catalog_networks import NETWORKS
 from .protocol import BackendInfo
 
-BUILT_IN = (
+LENS_SMALL = (
     BackendInfo(
         name="lens-small",
         title="LensSmall, the network that ships with the package",
@@ -19,51 +20,8 @@ BUILT_IN = (
         paper="fast Fourier convolutions (Chi 2020), contextual residual aggregation (Yi 2020)",
         advice="works at once and can be explained by every method; best for small and middle-sized holes",
     ),
-    BackendInfo(
-        name="lama",
-        title="Big LaMa, PyTorch",
-        loader="inpaint_lens.backends.lama:load",
-        licence="Apache-2.0",
-        commercial_use=True,
-        size_rule=SizeRule(minimum=64, multiple_of=8, largest=1024),
-        differentiable=True,
-        learned=True,
-        gpu=True,
-        weights=("lama",),
-        modules=("spandrel",),
-        extra="lama",
-        paper="Suvorov et al. 2022, Resolution-robust Large Mask Inpainting with Fourier Convolutions",
-        advice="the best all-round fill for large holes; can be explained by every method",
-    ),
-    BackendInfo(
-        name="lama-onnx",
-        title="Big LaMa, ONNX Runtime",
-        loader="inpaint_lens.backends.onnx:load_lama",
-        licence="Apache-2.0",
-        commercial_use=True,
-        size_rule=SizeRule(fixed=512),
-        learned=True,
-        gpu=True,
-        weights=("lama-onnx",),
-        modules=("onnxruntime",),
-        extra="onnx",
-        paper="Suvorov et al. 2022, Resolution-robust Large Mask Inpainting with Fourier Convolutions",
-        advice="LaMa without gradients: fills as well, can be explained by occlusion only",
-    ),
-    BackendInfo(
-        name="migan",
-        title="MI-GAN 512, ONNX Runtime",
-        loader="inpaint_lens.backends.onnx:load_migan",
-        licence="MIT",
-        commercial_use=True,
-        learned=True,
-        gpu=True,
-        weights=("migan",),
-        modules=("onnxruntime",),
-        extra="onnx",
-        paper="Sargsyan et al. 2023, MI-GAN: A Simple Baseline for Image Inpainting on Mobile Devices",
-        advice="small and fast; sharp fills on a machine without a GPU",
-    ),
+)
+CLASSICAL = (
     BackendInfo(
         name="patchmatch",
         title="PatchMatch, copies patches of the picture itself",
@@ -94,3 +52,4 @@ BUILT_IN = (
         advice="instant; for scratches and specks, keeps edges running into the hole",
     ),
 )
+BUILT_IN = LENS_SMALL + NETWORKS + CLASSICAL

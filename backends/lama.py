@@ -1,15 +1,16 @@
-"""Big LaMa in torch, through spandrel's architecture; differentiable."""
+"""LaMa in torch, with as many blocks as its weights have; differentiable."""
 
 from __future__ import annotations
 
-from spandrel import MaskedImageModelDescriptor, ModelLoader, UnsupportedModelError
 from torch import Tensor
 
 from ..imaging.errors import WeightsError
 from ..weights_registry.formats import load_weights
+from .architectures import fitted
 from .network import NetworkBackend
 from .protocol import BackendInfo
 
+BUILDER = "inpaint_lens.backends.nets.lama:generator"
 GENERATOR_KEY = "model.1.bn_l.running_mean"
 """A key that every export of LaMa has, after a prefix that differs between them."""
 
@@ -37,11 +38,5 @@ def from_state_dict(info: BackendInfo, state: dict[str, Tensor], device: str) ->
             f"The weights for {info.name} are not of a LaMa (no key ends in '{GENERATOR_KEY}'): fetch them again with "
             f"`inpaint-lens download {' '.join(info.weights)}`."
         )
-    generator = {f"model.{key.removeprefix(prefix)}": value for key, value in state.items() if key.startswith(prefix)}
-    try:
-        descriptor = ModelLoader(device="cpu").load_from_state_dict(generator)
-    except (UnsupportedModelError, RuntimeError) as error:
-        raise WeightsError(f"The weights for {info.name} do not fit LaMa: {str(error).splitlines()[0]}") from error
-    if not isinstance(descriptor, MaskedImageModelDescriptor):
-        raise WeightsError(f"The weights for {info.name} are of {descriptor.architecture.name}, not of LaMa.")
-    return NetworkBackend(info, descriptor.model, device)
+    generator = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(f"{prefix}model.")}
+    return NetworkBackend(info, fitted(BUILDER, generator, info.weights[0]), device)

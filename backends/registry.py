@@ -76,14 +76,19 @@ def status(backend: BackendInfo) -> Status:
     if lacking := _lacking_package(backend):
         return Status(False, lacking)
     if backend.weights:
+        from ..weights_registry.advice import how_to_get
+        from ..weights_registry.catalog import entry
         from ..weights_registry.fetch import find
 
         try:
-            absent = [name for name in backend.weights if find(name) is None]
+            absent = [entry(name) for name in backend.weights if find(name) is None]
         except LensError as error:
             return Status(False, f"has unusable weights: {error}")
         if absent:
-            return Status(False, f"needs weights: inpaint-lens download {' '.join(absent)}")
+            links = [one.name for one in absent if not one.by_hand]
+            steps = [f"inpaint-lens download {' '.join(links)}"] if links else []
+            steps += dict.fromkeys(how_to_get(one) for one in absent if one.by_hand)
+            return Status(False, f"needs weights: {'; '.join(steps)}")
     return Status(True, "ready")
 
 

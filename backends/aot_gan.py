@@ -1,0 +1,31 @@
+"""AOT-GAN in torch; differentiable."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from ..weights_registry.formats import load_weights
+from .architectures import fitted
+from .network import Convention, NetworkBackend
+from .protocol import BackendInfo
+
+CONVENTION = Convention(image_range=(-1.0, 1.0), output_range=(-1.0, 1.0), hole_fill=1.0)
+
+
+def load(info: BackendInfo, device: str) -> NetworkBackend:
+    """AOT-GAN with the weights of the registry.
+
+    Raises:
+        MissingError: the weights are not here.
+        WeightsError: the file is no AOT-GAN.
+    """
+    return from_state_dict(info, load_weights(info.weights[0]), device)
+
+
+def from_state_dict(info: BackendInfo, state: dict[str, Tensor], device: str) -> NetworkBackend:
+    """AOT-GAN with given weights, its number of blocks and width as they show.
+
+    Raises:
+        WeightsError: these are not the weights of AOT-GAN's generator.
+    """
+    return NetworkBackend(info, fitted(info.networks[0], state, info.weights[0]), device, CONVENTION)
