@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..imaging.errors import InputError
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    from .faithfulness import Faithfulness
+
 LINE = "#b5367a"
+LINES = ("#b5367a", "#2a6f97", "#e07a1f", "#3a7d44", "#7a5195", "#8c564b")
+"""Colours of several curves in one chart."""
 FAINT = "#6b6e75"
 DOTS_PER_INCH = 100
 
@@ -47,14 +55,33 @@ def mass_by_distance_chart(
     return _plot(x, 100 * y, width_px, height_px)
 
 
-def _plot(x: NDArray[np.float64], percent: NDArray[np.float64], width_px: int, height_px: int) -> NDArray[np.uint8]:
+def _canvas(width_px: int, height_px: int) -> FigureCanvasAgg:
+    """An empty figure, apart from matplotlib's global state."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width_px / DOTS_PER_INCH, height_px / DOTS_PER_INCH), dpi=DOTS_PER_INCH, facecolor="white")
-    canvas = FigureCanvasAgg(figure)
+    size = width_px / DOTS_PER_INCH, height_px / DOTS_PER_INCH
+    return FigureCanvasAgg(Figure(figsize=size, dpi=DOTS_PER_INCH, facecolor="white"))
+
+
+def _tidy(axes: Axes, across: str, up: str) -> None:
+    axes.set_xlabel(across, fontsize=10)
+    axes.set_ylabel(up, fontsize=10)
+    axes.tick_params(labelsize=9)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(color="#e4e4e8", linewidth=0.8)
+    axes.set_axisbelow(True)
+
+
+def _pixels(canvas: FigureCanvasAgg) -> NDArray[np.uint8]:
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def _plot(x: NDArray[np.float64], percent: NDArray[np.float64], width_px: int, height_px: int) -> NDArray[np.uint8]:
+    canvas = _canvas(width_px, height_px)
     # Set by hand: matplotlib's automatic layout depends on the fonts that happen to be installed.
-    axes = figure.add_axes((70 / width_px, 52 / height_px, 1 - 90 / width_px, 1 - 72 / height_px))
+    axes = canvas.figure.add_axes((70 / width_px, 52 / height_px, 1 - 90 / width_px, 1 - 72 / height_px))
     axes.plot(x, percent, color=LINE, linewidth=2)
     axes.fill_between(x, percent, color=LINE, alpha=0.12, linewidth=0)
     axes.set_xlim(x[0], x[-1] if x[-1] > x[0] else x[0] + 1)
@@ -73,11 +100,36 @@ def _plot(x: NDArray[np.float64], percent: NDArray[np.float64], width_px: int, h
             fontsize=9,
             color=FAINT,
         )
-    axes.set_xlabel("distance from the hole in pixels", fontsize=10)
-    axes.set_ylabel("share of the influence in %", fontsize=10)
-    axes.tick_params(labelsize=9)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(color="#e4e4e8", linewidth=0.8)
-    axes.set_axisbelow(True)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+    _tidy(axes, "distance from the hole in pixels", "share of the influence in %")
+    return _pixels(canvas)
+
+
+def faithfulness_chart(
+    curves: Mapping[str, Faithfulness], *, width_px: int = 1040, height_px: int = 420
+) -> NDArray[np.uint8]:
+    """Deletion and insertion curves side by side, one line for each order of pixels, with the areas in the legend.
+
+    Returns:
+        uint8 RGB `[height_px, width_px, 3]`.
+    """
+    canvas = _canvas(width_px, height_px)
+    titles = {"deletion": "blurred first (lower is better)", "insertion": "put back first (higher is better)"}
+    for index, (kind, title) in enumerate(titles.items()):
+        place = (0.07 + 0.48 * index, 52 / height_px, 0.42, 1 - 92 / height_px)
+        axes = canvas.figure.add_axes(place)
+        for number, (name, found) in enumerate(curves.items()):
+            curve = found.deletion if kind == "deletion" else found.insertion
+            control = name in ("nearest first", "by lot")
+            axes.plot(
+                100 * curve.share,
+                100 * curve.likeness,
+                color=FAINT if control else LINES[number % len(LINES)],
+                linestyle={"nearest first": "--", "by lot": ":"}.get(name, "-"),
+                linewidth=2,
+                label=f"{name} ({curve.area:.3f})",
+            )
+        axes.set_xlim(0, 100)
+        axes.set_title(title, fontsize=10, loc="left")
+        axes.legend(fontsize=8, frameon=False)
+        _tidy(axes, "share of the known pixels in %", "likeness to the fill in %")
+    return _pixels(canvas)

@@ -30,10 +30,7 @@ def run(options: argparse.Namespace) -> int:
         say("\n".join(_details(facts[0])))
     else:
         say(table([["name", "ready", "explained by", "licence", "download", "what for"], *map(_row, facts)]))
-        lacking = [f"{fact['name']} {fact['status']}" for fact in facts if not fact["ready"]]
-        if lacking:
-            say("\n" + "\n".join(lacking))
-        say("\nMore about one, its settings too: inpaint-lens backends NAME")
+        say("\n" + "\n".join(_next_steps(facts)))
     return 0
 
 
@@ -42,11 +39,27 @@ def _row(fact: dict[str, Any]) -> list[str]:
     return [fact["name"], "yes" if fact["ready"] else "no", methods, _licence(fact), _size(fact), fact["advice"]]
 
 
+def _next_steps(facts: list[dict[str, Any]]) -> list[str]:
+    """What to do about those that are not ready; what is to be had by hand is told for one at a time."""
+    waiting = [fact for fact in facts if not fact["ready"]]
+    links = [fact for fact in waiting if fact["status"].startswith("needs weights: inpaint-lens download")]
+    hands = [fact for fact in waiting if fact["by_hand"] and fact not in links]
+    lines = [f"{fact['name']} {fact['status']}" for fact in waiting if fact not in links and fact not in hands]
+    if links:
+        names = ", ".join(name for fact in links for name in fact["weights"])
+        lines.append(f"To fetch weights: inpaint-lens download NAME ({names})")
+    if hands:
+        lines.append("Weights by hand: inpaint-lens backends NAME tells where they are and what to do with them.")
+    return [*lines, "More about one, its settings too: inpaint-lens backends NAME"]
+
+
 def _licence(fact: dict[str, Any]) -> str:
     return fact["licence"] + ("" if fact["commercial_use"] else " (not for commercial use)")
 
 
 def _size(fact: dict[str, Any]) -> str:
+    if fact["by_hand"]:
+        return "by hand"
     return f"{fact['download_mb']:.0f} MB" if fact["download_mb"] else "-"
 
 
@@ -66,8 +79,8 @@ def _details(fact: dict[str, Any]) -> list[str]:
         lines.append(f"Drawn lines: --guide LINES.png, taken as {fact['guide']}")
     if fact["settings"]:
         lines.append("Settings (--set NAME=VALUE):")
-        rows = [["", setting["name"], _default(setting), setting["help"]] for setting in fact["settings"]]
-        lines += table(rows).splitlines()
+        rows = [[setting["name"], _default(setting), setting["help"]] for setting in fact["settings"]]
+        lines += table([["name", "values (default)", "what it does"], *rows]).splitlines()
     return lines
 
 

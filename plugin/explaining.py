@@ -170,7 +170,7 @@ def _target_mask(filling: Filling, options: ExplainOptions) -> Mask:
 
 def _attribute(view: View, target: Mask, filling: Filling, options: ExplainOptions, monitor: Monitor) -> Attribution:
     return attribute(
-        _model_of(filling.backend, view, filling.options.seed, monitor),
+        model_of(filling.backend, view, filling.options.seed, monitor),
         view.image,
         hidden_pixels(view.hole, view.exclude),
         target=torch.from_numpy(target),
@@ -185,7 +185,7 @@ def _attribute(view: View, target: Mask, filling: Filling, options: ExplainOptio
 
 def _test(view: View, found: Attribution, filling: Filling, options: ExplainOptions, monitor: Monitor) -> Exclusion:
     """Hide the region of interest of one window and fill again."""
-    model = _model_of(filling.backend, view, filling.options.seed, monitor)
+    model = model_of(filling.backend, view, filling.options.seed, monitor)
     hidden = hidden_pixels(view.hole, view.exclude)
     region = found.region(options.region_share)
     return exclusion_test(model, view.image, hidden, region, found.target, seed=filling.options.seed, monitor=monitor)
@@ -200,7 +200,7 @@ def _spread(view: View, target: Mask, filling: Filling, monitor: Monitor) -> flo
     return seed_spread(torch.cat(fills), target)
 
 
-def _model_of(backend: Backend, view: View, seed: int, monitor: Monitor):
+def model_of(backend: Backend, view: View, seed: int, monitor: Monitor):
     """The backend as a function of picture and hidden pixels; what is hidden beside the hole is excluded."""
     silent = Monitor(token=monitor.token)
     usual = hidden_pixels(view.hole, view.exclude)

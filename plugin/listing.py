@@ -7,7 +7,7 @@ from typing import Any
 
 from ..backends.registry import backends, status
 from ..imaging.errors import LensError
-from ..weights_registry.catalog import entry
+from ..weights_registry.catalog import WeightsEntry, entry
 
 
 def describe() -> list[dict[str, Any]]:
@@ -15,13 +15,19 @@ def describe() -> list[dict[str, Any]]:
     facts = []
     for info in backends().values():
         state = status(info)
-        size = sum(_megabytes(name) for name in info.weights)
-        facts.append({**asdict(info), "ready": state.ready, "status": state.reason, "download_mb": round(size, 1)})
+        entries = [found for name in info.weights if (found := _entry(name))]
+        more = {
+            "ready": state.ready,
+            "status": state.reason,
+            "download_mb": round(sum(found.megabytes for found in entries), 1),
+            "by_hand": any(found.by_hand for found in entries),
+        }
+        facts.append({**asdict(info), **more})
     return facts
 
 
-def _megabytes(weights: str) -> float:
+def _entry(weights: str) -> WeightsEntry | None:
     try:
-        return entry(weights).megabytes
+        return entry(weights)
     except LensError:  # another package's backend may name weights that no catalog holds; its status says so
-        return 0
+        return None

@@ -13,7 +13,7 @@ from ..imaging.box import Box, Size
 from ..imaging.errors import InputError
 from .choices import DEFAULT_BACKEND, METHODS, SMOOTHINGS
 
-Method = Literal["path-ig", "gradient", "integrated-gradients", "occlusion", "rise"]
+Method = Literal["path-ig", "gradient", "input-x-gradient", "integrated-gradients", "occlusion", "rise"]
 Smoothing = Literal["none", "mean", "gaussian", "median"]
 
 
