@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ..imaging.size_rule import SizeRule
 from .catalog_networks import NETWORKS
-from .protocol import BackendInfo
+from .diffusion.models import INFOS
+from .protocol import BackendInfo, Setting
 
 LENS_SMALL = (
     BackendInfo(
@@ -51,5 +52,47 @@ CLASSICAL = (
         paper="Bertalmio et al. 2001, Navier-Stokes, Fluid Dynamics, and Image and Video Inpainting",
         advice="instant; for scratches and specks, keeps edges running into the hole",
     ),
+    BackendInfo(
+        name="isophote",
+        title="Isophote diffusion (Bertalmio)",
+        loader="inpaint_lens.backends.isophote:load",
+        licence="Apache-2.0",
+        commercial_use=True,
+        size_rule=SizeRule(largest=512),
+        differentiable=True,
+        settings=(
+            Setting("iterations", 12, "rounds of transport and diffusion at each scale, at most", 1, 1000),
+            Setting("transport-steps", 15, "steps along the lines of equal brightness in each round", 1, 1000),
+            Setting("diffusion-steps", 2, "steps of smoothing along these lines in each round", 0, 1000),
+        ),
+        paper="Bertalmio et al. 2000, Image Inpainting",
+        advice="continues lines into scratches and small holes; can be explained by every method",
+    ),
+    BackendInfo(
+        name="total-variation",
+        title="Total variation (Chan and Shen)",
+        loader="inpaint_lens.backends.total_variation:load",
+        licence="Apache-2.0",
+        commercial_use=True,
+        size_rule=SizeRule(largest=512),
+        settings=(
+            Setting("iterations", 500, "iterations at most", 1, 10000),
+            Setting("tolerance-percent", 1.0, "how far above the least variation the fill may be", 0.01, 100),
+        ),
+        paper="Chan and Shen 2002, Mathematical Models for Local Nontexture Inpaintings",
+        advice="flat areas with sharp borders, as in drawings and screenshots; for scratches and small holes",
+    ),
+    BackendInfo(
+        name="biharmonic",
+        title="Biharmonic, scikit-image",
+        loader="inpaint_lens.backends.biharmonic:load",
+        licence="BSD-3-Clause",
+        commercial_use=True,
+        size_rule=SizeRule(largest=256),
+        modules=("skimage",),
+        extra="classical",
+        paper="Damelin and Hoang 2018, On Surface Completion and Image Inpainting by Biharmonic Functions",
+        advice="smooth continuation of shades and slopes into scratches and small holes",
+    ),
 )
-BUILT_IN = LENS_SMALL + NETWORKS + CLASSICAL
+BUILT_IN = LENS_SMALL + NETWORKS + CLASSICAL + INFOS
