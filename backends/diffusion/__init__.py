@@ -1,0 +1,1 @@
+"""Fills by diffusion models, through Hugging Face diffusers."""
