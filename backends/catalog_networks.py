@@ -36,7 +36,7 @@ NETWORKS = (
         modules=("onnxruntime",),
         extra="onnx",
         paper="Suvorov et al. 2022, Resolution-robust Large Mask Inpainting with Fourier Convolutions",
-        advice="LaMa without gradients: fills as well, can be explained by occlusion only",
+        advice="LaMa at a fixed size; explained by occlusion, or by gradients through a checked copy of its graph",
     ),
     BackendInfo(
         name="migan",

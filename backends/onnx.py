@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event, Thread
 
@@ -19,15 +19,21 @@ from onnxruntime.capi.onnxruntime_pybind11_state import (
 )
 from onnxruntime.capi.onnxruntime_pybind11_state import NotImplemented as NotSupported
 from torch import Tensor
+from torch.nn import functional as F
 
-from ..imaging.errors import Cancelled, WeightsError
+from ..imaging.errors import Cancelled, InputError, MissingError, WeightsError
 from ..imaging.monitor import Monitor
+from ..imaging.size_rule import SizeRule
 from ..weights_registry.fetch import require
 from .devices import DeviceError
-from .network import Convention, hidden_pixels
-from .protocol import BackendInfo
+from .network import Convention, NetworkBackend, hidden_pixels
+from .protocol import Backend, BackendInfo
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "mps": "CoreMLExecutionProvider"}
+TOLERANCE = 1e-3
+"""How far a copy of a graph in torch may be from ONNX Runtime, of the value range; rounding alone gives about 1e-5."""
+TRIAL_SIZES = ((96, 128), (160, 96))
+"""Heights and widths at which a copy is compared, as far as the backend takes any size."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +63,12 @@ MIGAN_PIPELINE = Graph(
 
 
 class OnnxBackend:
-    """An ONNX graph as a backend; no gradients."""
+    """An ONNX graph as a backend; gradients only through a copy of the graph in torch."""
 
     def __init__(self, info: BackendInfo, path: Path, graph: Graph, device: str) -> None:
-        self.info, self.device, self.graph = info, device, graph
+        self.info, self.device, self.graph, self.path = info, device, graph, path
         self.session = _session(path, device)
+        self._copy: NetworkBackend | None = None
         found = {tensor.name for tensor in self.session.get_inputs()}, {t.name for t in self.session.get_outputs()}
         if found[0] != set(graph.inputs) or graph.output not in found[1]:
             raise WeightsError(
@@ -89,6 +96,73 @@ class OnnxBackend:
         output = torch.from_numpy(np.concatenate(outputs)).to(image.device).float()
         return self.graph.convention.unpack(output)
 
+    def with_gradients(self, monitor: Monitor | None = None) -> Backend:
+        """The graph as a torch network, made at the first call and trusted only if it fills as ONNX Runtime does.
+
+        Raises:
+            MissingError: the package onnx is not installed.
+            InputError: the graph cannot be copied, or the copy fills differently.
+            Cancelled: the caller asked to stop.
+        """
+        if self._copy is None:
+            copy = self._copied()
+            difference = self._difference(copy, Monitor(token=monitor.token) if monitor else None)
+            if not difference <= TOLERANCE:
+                raise InputError(
+                    f"The torch copy of {self.info.name} differs from ONNX Runtime by {difference * 255:.3g} of 255 "
+                    "levels, so its gradients are not trusted: use occlusion or rise."
+                )
+            within = f"{difference * 255 + 0.0005:.3f} of 255 levels"  # rounded up
+            told = f"a torch copy of its graph, equal to ONNX Runtime within {within}"
+            copy.info = replace(self.info, differentiable=True, title=told)
+            copy.module, copy.device = copy.module.to(self.device), self.device
+            self._copy = copy
+        return self._copy
+
+    def _copied(self) -> NetworkBackend:
+        """The copy, on the CPU, not yet checked."""
+        if self.graph.dtype != "float32":
+            raise self._without_gradients("it takes and gives whole bytes, and rounding to them has no gradient")
+        try:
+            from .onnx_torch import converted
+        except ImportError as error:
+            raise MissingError("Gradients of an ONNX graph need a package: pip install 'inpaint-lens[onnx]'") from error
+        with self._told():
+            module = converted(self.path, self.graph.inputs, self.graph.output)
+        return NetworkBackend(self.info, module, "cpu", self.graph.convention)
+
+    def _difference(self, copy: NetworkBackend, monitor: Monitor | None) -> float:
+        """How far the copy is from the graph on trial pictures, of the value range; NaN if either gives no number.
+
+        Both run on the CPU: GPUs round more coarsely, which would say nothing about the copy.
+        """
+        graph = self if self.device == "cpu" else OnnxBackend(self.info, self.path, self.graph, "cpu")
+        largest = []
+        for image, hole in _trials(self.info.size_rule):
+            expected = graph(image, hole, monitor=monitor)
+            with self._told(), torch.enable_grad():  # only with gradients a step that rounds the picture says so
+                found = copy(image.requires_grad_(), hole, monitor=monitor)
+                flows, found = found.requires_grad, found.detach()
+                largest.append((found - expected).abs().max())
+            if not flows:
+                raise self._without_gradients("no gradient flows through it from its output to the picture")
+        return torch.stack(largest).max().item()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Whatever keeps a copy from working is told in a sentence."""
+        from .onnx_torch import NotConvertible
+
+        try:
+            yield
+        except NotConvertible as error:
+            raise self._without_gradients(str(error)) from error
+        except (LookupError, RuntimeError, TypeError, ValueError) as error:
+            raise self._without_gradients(f"its copy in torch fails ({error})") from error
+
+    def _without_gradients(self, reason: str) -> InputError:
+        return InputError(f"{self.info.name} has no gradients, since {reason}: use occlusion or rise.")
+
     def _array(self, tensor: Tensor) -> np.ndarray:
         array = tensor.cpu().numpy()
         return np.clip(np.rint(array), 0, 255).astype(np.uint8) if self.graph.dtype == "uint8" else array
@@ -105,6 +179,19 @@ class OnnxBackend:
         except InvalidArgument as error:
             raise WeightsError(f"The graph of {self.info.name} does not take this input: {error}") from error
         return np.asarray(output)
+
+
+def _trials(rule: SizeRule) -> Iterator[tuple[Tensor, Tensor]]:
+    """Two pictures with holes, of two sizes where the rule allows it."""
+    for seed, (height, width) in enumerate(TRIAL_SIZES):
+        generator = torch.Generator().manual_seed(seed)
+        size = rule.fit(height, width)
+        noise = torch.rand(1, 3, *size, generator=generator)
+        soft = F.interpolate(torch.rand(1, 3, 6, 6, generator=generator), size, mode="bilinear")
+        hole = torch.zeros(1, 1, *size)
+        top, left = (side * (1 + seed) // 5 for side in size)
+        hole[..., top : top + size[0] // 3, left : left + size[1] // 4] = 1
+        yield 0.8 * soft + 0.2 * noise, hole
 
 
 @contextmanager

@@ -1,5 +1,9 @@
+import sys
 import threading
 import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -8,9 +12,11 @@ import torch
 from inpaint_lens.backends import load
 from inpaint_lens.backends.devices import DeviceError
 from inpaint_lens.backends.onnx import LAMA, OnnxBackend, usable_providers
+from inpaint_lens.backends.protocol import Convertible
 from inpaint_lens.backends.registry import info
-from inpaint_lens.imaging.errors import Cancelled, MissingError, WeightsError
+from inpaint_lens.imaging.errors import Cancelled, InputError, MissingError, WeightsError
 from inpaint_lens.imaging.monitor import Monitor
+from inpaint_lens.imaging.size_rule import SizeRule
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 FLOAT, UINT8 = TensorProto.FLOAT, TensorProto.UINT8
@@ -167,3 +173,89 @@ def test_a_run_is_stopped_in_the_middle(stand_in, large):
 
 def test_the_cpu_is_always_usable():
     assert "CPUExecutionProvider" in usable_providers()
+
+
+def without_gradients(path: Path, nodes: list, opset: int = 17, **constants: np.ndarray) -> OnnxBackend:
+    """A backend of any size whose graph makes `output` of `image` and `mask`."""
+    tensors = [
+        helper.make_tensor_value_info(name, FLOAT, [1, channels, "h", "w"])
+        for name, channels in (("image", 3), ("mask", 1), ("output", 3))
+    ]
+    weights = [numpy_helper.from_array(value, name) for name, value in constants.items()]
+    graph = helper.make_graph(nodes, "graph", tensors[:2], tensors[2:], weights)
+    opsets = [helper.make_opsetid("", opset), helper.make_opsetid("com.microsoft", 1)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), str(path / "graph.onnx"))
+    facts = replace(info("lama-onnx"), size_rule=SizeRule(minimum=16, multiple_of=4))
+    return OnnxBackend(facts, path / "graph.onnx", LAMA, "cpu")
+
+
+def test_gradients_flow_through_a_copy_of_the_graph(stand_in, large):
+    stand_in("lama-onnx", lama_graph())
+    image, hole = large
+    backend = load("lama-onnx", "cpu")
+    assert isinstance(backend, Convertible)
+    image.requires_grad_()
+    output = backend.with_gradients()(image, hole)
+    assert torch.allclose(output, backend(image, hole), atol=1e-6)
+    output.sum().backward()
+    assert torch.equal(image.grad, (1 - hole).expand(1, 3, -1, -1))
+
+
+def test_operators_without_a_counterpart_are_refused_by_name(tmp_path):
+    nodes = [
+        helper.make_node("Asinh", ["image"], ["a"]),
+        helper.make_node("Celu", ["a"], ["b"]),
+        helper.make_node("QuickGelu", ["b"], ["output"], domain="com.microsoft"),
+    ]
+    with pytest.raises(InputError, match=r"lama-onnx has no gradients.*uses Asinh, Celu, com.microsoft.QuickGelu"):
+        without_gradients(tmp_path, nodes).with_gradients()
+
+
+def test_what_only_another_output_needs_is_not_asked_for(tmp_path):
+    nodes = [helper.make_node("Asinh", ["image"], ["other"]), helper.make_node("Relu", ["image"], ["output"])]
+    assert without_gradients(tmp_path, nodes).with_gradients().info.differentiable
+
+
+@pytest.mark.parametrize("operator", ["Round", "Floor", "Cast"])
+def test_rounding_the_picture_has_no_gradient_to_show(tmp_path, operator):
+    to: dict[str, Any] = {"to": TensorProto.INT32} if operator == "Cast" else {}
+    nodes = [
+        helper.make_node("Mul", ["image", "many"], ["large"]),
+        helper.make_node(operator, ["large"], ["rounded"], **to),
+        helper.make_node("Cast", ["rounded"], ["output"], to=FLOAT),
+    ]
+    with pytest.raises(InputError, match=f"operator {operator} rounds values of the picture.*use occlusion"):
+        without_gradients(tmp_path, nodes, many=number(9)).with_gradients()
+
+
+def test_a_graph_that_does_not_look_at_the_picture_has_no_gradients(tmp_path):
+    nodes = [helper.make_node("Concat", ["mask", "mask", "mask"], ["output"], axis=1)]
+    with pytest.raises(InputError, match="no gradient flows"):
+        without_gradients(tmp_path, nodes).with_gradients()
+
+
+def test_graphs_of_very_old_opsets_have_no_gradients(tmp_path):
+    with pytest.raises(InputError, match="opset 9"):
+        without_gradients(tmp_path, [helper.make_node("Relu", ["image"], ["output"])], 9).with_gradients()
+
+
+def test_a_graph_of_bytes_has_no_gradients(stand_in):
+    stand_in("migan", migan_graph())
+    backend = load("migan", "cpu")
+    assert isinstance(backend, Convertible)
+    with pytest.raises(InputError, match=r"^migan has no gradients, since it takes and gives whole bytes.*occlusion"):
+        backend.with_gradients()
+
+
+def test_a_copy_that_gives_no_numbers_is_not_trusted(tmp_path):
+    backend = without_gradients(tmp_path, [helper.make_node("Log", ["image"], ["output"])])
+    with pytest.raises(InputError, match="differs from ONNX Runtime by nan"):
+        backend.with_gradients()
+
+
+def test_without_the_package_onnx_the_extra_is_named(tmp_path, monkeypatch):
+    backend = without_gradients(tmp_path, [helper.make_node("Relu", ["image"], ["output"])])
+    monkeypatch.delitem(sys.modules, "inpaint_lens.backends.onnx_torch", raising=False)
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(MissingError, match=r"pip install 'inpaint-lens\[onnx\]'"):
+        backend.with_gradients()
