@@ -26,7 +26,7 @@ from .imaging.writing import write_picture
 from .plugin import files
 from .plugin.choices import DEFAULT_BACKEND
 from .plugin.operation import Outcome, Source, fill_and_explain
-from .plugin.request import ExplainOptions, FillOptions, Target
+from .plugin.request import ExplainOptions, FillOptions, Target, default_method
 
 Image = NDArray[Any] | str | PathLike[str]
 """An array `[H, W]` or `[H, W, 1|3|4]` (uint8, uint16, float in [0, 1]) or the path of a picture."""
@@ -196,7 +196,7 @@ def explain(
     how = FillOptions(name, device, seed, grow, feather, context, match_border, refine, settings or {}, files)
     machine = _backend(backend, how, convention, multiple_of)
     why = ExplainOptions(
-        method=method or ("path-ig" if machine.info.differentiable else "occlusion"),  # pyright: ignore[reportArgumentType]
+        method=method or default_method(machine.info),  # pyright: ignore[reportArgumentType]
         target=_target(target),
         steps=steps,  # pyright: ignore[reportArgumentType]
         tolerance_percent=tolerance_percent,
@@ -225,7 +225,7 @@ def _name(backend: str | Backend | Callable[..., Any], weights: Weights | None) 
         return info(backend).name, {}
     from .backends.architectures import resolve
 
-    files = [weights] if isinstance(weights, str | PathLike) else list(weights)
+    files = [Path(one) for one in ([weights] if isinstance(weights, str | PathLike) else weights)]
     return resolve(files, None if backend == DEFAULT_BACKEND else info(backend).name)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..backends.exemplar.provenance import Provenance
 from ..imaging.errors import InputError
 from ..imaging.monitor import Monitor
 from .batching import Batch, batch_size
@@ -102,6 +104,7 @@ def explain(
             max_evaluations,
             keep_steps,
             seed,
+            _sources(model, visible, 1 - known),
         )
         found = chosen.load()(task)
     if monitor:
@@ -123,6 +126,7 @@ def explain(
         steps=found.steps,
         smooth=smooth,
         standard_error=found.standard_error,
+        provenance=found.provenance,
     )
 
 
@@ -178,6 +182,12 @@ def _prepare(image: Tensor, hole: Tensor, target: Tensor | np.ndarray | None) ->
     if not bool(inside.any()) or bool((inside & ~unknown[0, 0]).any()):
         raise InputError("The target must lie inside of the hole and hold at least one pixel; move it into the hole.")
     return visible, (~unknown).to(torch.float32), inside
+
+
+def _sources(model: Model, image: Tensor, hidden: Tensor) -> Callable[[], Provenance] | None:
+    """How to ask a model from where it copied; None if it does not tell."""
+    ask = getattr(model, "provenance", None)
+    return None if ask is None else lambda: ask(image, hidden)
 
 
 def _expected(method: Method, steps: Steps, max_evaluations: int) -> int:

@@ -21,6 +21,9 @@ LEAST_SIDE_PX = 4
 """Patches are not split below this side: what a model does with a few pixels less says little."""
 COARSE_SHARE = 0.4
 """Share of the evaluations that the first, coarse look at all of the picture takes."""
+FLOOR_PERCENTILE = 25
+"""A quarter of the coarse patches is taken to matter nothing: a model that draws lots, or that looks at all of the
+picture at once, changes its fill a little whatever is hidden."""
 AT_ONCE = 4
 """Patches that are cut before the next heaviest are looked for; their parts go through the model in one batch."""
 HIDDEN_SHARE = 0.15
@@ -66,13 +69,14 @@ def occlusion(task: Task) -> Outcome:
 
     A grid of coarse patches covers the picture. Then the patch with the most mass is cut into four, which share out
     its mass by how much the fill changes without each of them, and so on until the evaluations are used up. The map
-    adds up to the changes for the coarse patches.
+    adds up to the changes for the coarse patches, less what hiding a patch that does not matter changes.
     """
     budget = task.steps or task.max_evaluations
     original = task.evaluate.fills(task.image, torch.zeros_like(task.known))
     grid = _grid(task.known, max(1, int(COARSE_SHARE * (budget - 1))))
-    masses = _changes(task, original, grid)
-    queue = [_Patch(-mass, place) for mass, place in zip(masses, grid, strict=True)]
+    changes = np.array(_changes(task, original, grid))
+    masses = np.maximum(0, changes - np.percentile(changes, FLOOR_PERCENTILE))
+    queue = [_Patch(-float(mass), place) for mass, place in zip(masses, grid, strict=True)]
     heapq.heapify(queue)
     leaves: list[_Patch] = []
     while queue and queue[0].rank < 0 and task.evaluate.evaluations + 4 <= budget:

@@ -11,6 +11,7 @@ from importlib import import_module
 import numpy as np
 from torch import Tensor
 
+from ..backends.exemplar.provenance import Provenance
 from ..imaging.errors import InputError
 from .baseline import Baseline, find_baseline
 from .evaluator import Evaluator
@@ -36,6 +37,7 @@ class Task:
         max_evaluations: never more than these.
         keep_steps: keep the pictures of every step.
         seed: of a method that draws lots itself.
+        sources: asks the model from where it copied; None for a model that does not tell.
     """
 
     evaluate: Evaluator
@@ -50,6 +52,7 @@ class Task:
     max_evaluations: int
     keep_steps: bool
     seed: int
+    sources: Callable[[], Provenance] | None = None
 
     @cached_property
     def blurred(self) -> Baseline:
@@ -83,6 +86,7 @@ class Outcome:
     local_error: float | None = None
     steps: tuple[StepImages, ...] = ()
     standard_error: np.ndarray | None = None
+    provenance: Provenance | None = None
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,7 @@ class Method:
         complete: its contributions should add up to the change of the objective.
         fewest: smallest number of steps that makes sense.
         keeps_steps: it can keep the pictures of its steps.
+        asks_sources: it needs a model that copies and tells from where.
     """
 
     name: str
@@ -108,6 +113,7 @@ class Method:
     complete: bool = False
     fewest: int = 1
     keeps_steps: bool = False
+    asks_sources: bool = False
 
     def load(self) -> Callable[[Task], Outcome]:
         """The function."""
@@ -142,14 +148,21 @@ METHODS = {
             "hides one patch after another, finer where it matters; works with any model",
             "hiding:occlusion",
             differentiable=False,
-            fewest=6,
+            fewest=2,
+        ),
+        Method(
+            "provenance",
+            "the exact sources of every pixel; for backends that copy",
+            "provenance:provenance",
+            differentiable=False,
+            asks_sources=True,
         ),
         Method(
             "rise",
             "hides random patches many times; works with any model, and says how sure it is",
             "hiding:rise",
             differentiable=False,
-            fewest=16,
+            fewest=4,
         ),
     )
 }

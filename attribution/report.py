@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..backends.exemplar.provenance import Provenance
 from .integral import relative_error
 from .region import Diffusion, MassByDistance, diffusion, filled_part, gini, mass_by_distance, smallest_region
 from .sentence import sentence
@@ -76,6 +77,7 @@ class Attribution:
         steps: what was seen on the way, if it was asked for.
         smooth: smoothing for display, see `display`.
         standard_error: float32 `[H, W]`, of `signed`, for methods that sample; None for the others.
+        provenance: from where each pixel was copied, for the method that asks it; None for the others.
     """
 
     method: str
@@ -94,6 +96,7 @@ class Attribution:
     steps: tuple[StepImages, ...] = ()
     smooth: str = "none"
     standard_error: np.ndarray | None = None
+    provenance: Provenance | None = None
 
     @cached_property
     def signed(self) -> np.ndarray:

@@ -36,6 +36,8 @@ def _where(found: Attribution, pixel_size: float, whole: bool | None) -> str:
 
 
 def _check(found: Attribution) -> str:
+    if found.provenance is not None:
+        return "These are the very pixels that were copied."
     calls = f"{found.evaluations} evaluation{'' if found.evaluations == 1 else 's'}"
     if found.error_percent is None:
         return f"This method cannot check its own sum ({calls})."

@@ -24,6 +24,22 @@ LENS_SMALL = (
 )
 CLASSICAL = (
     BackendInfo(
+        name="exemplar",
+        title="PatchMatch with provenance: says for each pixel where it was copied from",
+        loader="inpaint_lens.backends.exemplar.backend:load",
+        licence="Apache-2.0",
+        commercial_use=True,
+        size_rule=SizeRule(largest=1024),
+        stochastic=True,
+        copies=True,
+        settings=(
+            Setting("patch", 7, "side of the patches in pixels, odd", 3, 15),
+            Setting("rounds", 2, "rounds of each search for alike patches", 1, 20),
+        ),
+        paper="Wexler et al. 2007, Space-Time Completion of Video; Barnes et al. 2009, PatchMatch",
+        advice="copies textures and says from where; what you exclude is never copied",
+    ),
+    BackendInfo(
         name="patchmatch",
         title="PatchMatch, copies patches of the picture itself",
         loader="inpaint_lens.backends.patchmatch:load",

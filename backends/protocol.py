@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
@@ -10,6 +11,8 @@ from ..imaging.size_rule import SizeRule
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from .exemplar.provenance import Provenance
 
 
 Value = bool | int | float | str
@@ -55,6 +58,7 @@ class BackendInfo:
         guide: what lines drawn by a person mean to it: a "sketch" of what to paint, or the "edges" of the result;
             empty = it takes none.
         settings: what a person can choose about it.
+        copies: every filled pixel is made of known ones, which `provenance` names; see `Copying`.
         many_seeds: `seed` may be a sequence, one for each picture of the batch, to make several fills at once.
         modules: importable modules that must be installed.
         gpu: it can run on a GPU.
@@ -78,6 +82,7 @@ class BackendInfo:
     networks: tuple[str, ...] = ()
     guide: Literal["", "sketch", "edges"] = ""
     settings: tuple[Setting, ...] = ()
+    copies: bool = False
     many_seeds: bool = False
     modules: tuple[str, ...] = ()
     gpu: bool = False
@@ -142,4 +147,37 @@ class Holding(Protocol):
 
     def held(self, image: Tensor, hole: Tensor, *, exclude: Tensor | None = None) -> Backend:
         """The backend with what it derives from this picture, whatever picture it is then called with."""
+        ...
+
+
+@runtime_checkable
+class Convertible(Protocol):
+    """A backend without gradients that can make a copy of itself with them."""
+
+    def with_gradients(self, monitor: Monitor | None = None) -> Backend:
+        """A differentiable backend that fills the same; the title of its info says what it is and how that was checked.
+
+        Raises:
+            MissingError: a package is not installed.
+            InputError: there is no such copy, or it fills differently.
+            Cancelled: the caller asked to stop.
+        """
+        ...
+
+
+@runtime_checkable
+class Copying(Protocol):
+    """A backend that copies, and says from where."""
+
+    def provenance(
+        self,
+        image: Tensor,
+        hole: Tensor,
+        *,
+        exclude: Tensor | None = None,
+        seed: int = 0,
+        monitor: Monitor | None = None,
+        settings: Mapping[str, Value] | None = None,
+    ) -> Provenance:
+        """The sources of every pixel that a call with the same arguments fills, for one picture."""
         ...

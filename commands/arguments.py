@@ -26,7 +26,7 @@ def add_filling(parser: argparse.ArgumentParser, backend: bool = True) -> None:
             "--backend", metavar="NAME", help=f"what fills (default {DEFAULT_BACKEND}; see `inpaint-lens backends`)"
         )
         group.add_argument(
-            "--weights", metavar="FILE", nargs="+", type=Path, default=[], help="weights of your own; tells the backend"
+            "--weights", metavar="FILE", action="append", default=[], help="weights of your own; may be repeated"
         )
     group.add_argument("--exclude", metavar="MASK2", type=Path, help="mask of what the model may not look at")
     group.add_argument("--guide", metavar="LINES", type=Path, help="picture of lines that steer the fill")
@@ -47,9 +47,7 @@ def add_filling(parser: argparse.ArgumentParser, backend: bool = True) -> None:
 def add_explaining(parser: argparse.ArgumentParser, title: str = "how to explain") -> None:
     """How to explain; what is not given is None, so that the defaults stand in `ExplainOptions` alone."""
     group = parser.add_argument_group(title)
-    group.add_argument(
-        "--method", choices=METHODS, help="default: path-ig; occlusion where the backend has no gradients"
-    )
+    group.add_argument("--method", choices=METHODS, help="default: path-ig; without gradients provenance or occlusion")
     group.add_argument("--target", metavar="X,Y,SIZE", help="explain a square of the fill only (default: all of it)")
     group.add_argument("--steps", metavar="auto|N", help="network evaluations (default auto)")
     group.add_argument("--tolerance", metavar="PERCENT", type=float, help="largest error of the sum (default 1)")
@@ -103,10 +101,10 @@ def chosen_settings(options: argparse.Namespace) -> dict[str, str]:
 def explain_options(options: argparse.Namespace, backend: str, keep_steps: bool = False) -> ExplainOptions:
     """The explaining part of the command line; the method follows from the backend if none is named."""
     from ..backends.registry import info
-    from ..plugin.request import ExplainOptions, Target
+    from ..plugin.request import ExplainOptions, Target, default_method
 
     values: dict[str, Any] = {
-        "method": options.method or ("path-ig" if info(backend).differentiable else "occlusion"),
+        "method": options.method or default_method(info(backend)),
         "target": None if options.target is None else Target.parse(options.target),
         "steps": None if options.steps is None else steps(options.steps),
         "tolerance_percent": options.tolerance,

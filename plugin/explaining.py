@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from ..attribution.exclusion import Exclusion, exclusion_test, seed_spread
 from ..attribution.explanation import explain as attribute
@@ -17,12 +16,13 @@ from ..attribution.region import smallest_region
 from ..attribution.report import Attribution
 from ..attribution.smoothing import smoothed
 from ..backends.network import hidden_pixels
-from ..backends.protocol import Backend, Holding
+from ..backends.protocol import Convertible
 from ..imaging.box import Box
 from ..imaging.errors import InputError
 from ..imaging.hole import Mask
 from ..imaging.monitor import Monitor
 from ..imaging.window import Float
+from .asking import model_of
 from .filling import Filling
 from .request import ExplainOptions
 from .views import View, call
@@ -47,6 +47,7 @@ class Explanation:
         slivers: windows left out because their part of the target is too thin to hold an edge.
         tests: for each part, how much the fill changes without its region; empty if that was not asked for.
         spread: how much the fill differs by the seed alone, in levels of 255; None for a backend that draws no lots.
+        note: what stood in for the backend to explain it, if anything did.
     """
 
     box: Box
@@ -58,6 +59,7 @@ class Explanation:
     slivers: int = 0
     tests: tuple[Exclusion, ...] = ()
     spread: float | None = None
+    note: str = ""
 
     @property
     def magnitude(self) -> Float:
@@ -69,9 +71,9 @@ class Explanation:
         """The explanation in words."""
         whole = self.options.target is None
         texts = [part.sentence(1 / view.window.factor, whole) for view, part in self.parts]
-        after = (
-            [f"Another seed alone changes it by {self.spread:.1f} of 255 levels."] if self.spread is not None else []
-        )
+        after = [self.note] if self.note else []
+        if self.spread is not None:
+            after.append(f"Another seed alone changes it by {self.spread:.1f} of 255 levels.")
         if len(texts) == 1:
             return " ".join([texts[0], *(test.sentence for test in self.tests), *after])
         told = [f"Window {i} of {len(texts)}: {text}" for i, text in enumerate(texts[:MOST_WINDOWS_TOLD], 1)]
@@ -98,6 +100,7 @@ class Explanation:
             "region": {"share": self.options.region_share, "pixels": int(np.count_nonzero(self.region))},
             "windows_left_out": self.slivers,
             "seed_spread_levels": self.spread,
+            "note": self.note,
             "windows": [_window_report(view, part) for view, part in self.parts],
             "exclusion_tests": [test.to_json() for test in self.tests],
         }
@@ -113,21 +116,21 @@ def explain(filling: Filling, options: ExplainOptions, monitor: Monitor | None =
     """Explain all of a filling or the target that `options` names.
 
     Raises:
-        InputError: the target lies outside of the hole, or the method needs gradients that the backend has not.
+        InputError: the target lies outside of the hole, or the method needs gradients that the backend has not and
+            cannot get.
         Cancelled: the caller asked to stop.
     """
     monitor = monitor or Monitor()
     info = filling.backend.info
-    if METHODS[options.method].differentiable and not info.differentiable:
-        raise InputError(
-            f"{info.name} has no gradients, so '{options.method}' cannot explain it: use occlusion or rise."
-        )
+    if METHODS[options.method].asks_sources and not info.copies:
+        raise InputError(f"{info.name} does not tell from where it copies: take another --method, occlusion or rise.")
+    explained = _as_explained(filling, options, monitor)
     target = _target_mask(filling, options)
     jobs, slivers = _jobs(filling, target)
     parts, tests, spreads = [], [], []
     for index, (view, wanted) in enumerate(jobs):
         part = monitor.part(index / len(jobs), (index + 1) / len(jobs))
-        found = _attribute(view, wanted, filling, options, part.part(0.0, 0.9 if options.test else 1.0))
+        found = _attribute(view, wanted, explained, options, part.part(0.0, 0.9 if options.test else 1.0))
         parts.append((view, found))
         if options.test:
             tests.append(_test(view, found, filling, options, part.part(0.9, 1.0)))
@@ -135,7 +138,20 @@ def explain(filling: Filling, options: ExplainOptions, monitor: Monitor | None =
             spreads.append(_spread(view, wanted, filling, part))
     spread = float(np.mean(spreads)) if spreads else None
     whole = _assemble(tuple(parts), target, filling.hole.mask, options)
-    return replace(whole, slivers=slivers, tests=tuple(tests), spread=spread)
+    note = "" if explained is filling else f"Explained through {explained.backend.info.title}."
+    return replace(whole, slivers=slivers, tests=tuple(tests), spread=spread, note=note)
+
+
+def _as_explained(filling: Filling, options: ExplainOptions, monitor: Monitor) -> Filling:
+    """The filling, with a copy of its backend that has gradients where the method needs them."""
+    backend = filling.backend
+    if backend.info.differentiable or not METHODS[options.method].differentiable:
+        return filling
+    if isinstance(backend, Convertible):
+        return replace(filling, backend=backend.with_gradients(monitor))
+    raise InputError(
+        f"{backend.info.name} has no gradients, so '{options.method}' cannot explain it: use occlusion or rise."
+    )
 
 
 def _jobs(filling: Filling, target: Mask) -> tuple[list[tuple[View, Mask]], int]:
@@ -198,20 +214,6 @@ def _spread(view: View, target: Mask, filling: Filling, monitor: Monitor) -> flo
     with torch.no_grad():
         fills = [call(filling.backend, view, view.image, seed, silent) for seed in seeds]
     return seed_spread(torch.cat(fills), target)
-
-
-def model_of(backend: Backend, view: View, seed: int, monitor: Monitor):
-    """The backend as a function of picture and hidden pixels; what is hidden beside the hole is excluded."""
-    silent = Monitor(token=monitor.token)
-    usual = hidden_pixels(view.hole, view.exclude)
-    held = backend.held(view.image, view.hole, exclude=view.exclude) if isinstance(backend, Holding) else backend
-
-    def model(image: Tensor, hidden: Tensor) -> Tensor:
-        if not bool((hidden > usual).any()):
-            return call(held, view, image, seed, silent)
-        return call(backend, replace(view, exclude=(hidden - view.hole).clamp_min(0)), image, seed, silent)
-
-    return model
 
 
 def _assemble(

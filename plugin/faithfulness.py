@@ -14,7 +14,8 @@ from ..attribution.methods import METHODS
 from ..backends.network import hidden_pixels
 from ..backends.registry import info, load
 from ..imaging.monitor import Monitor
-from .explaining import explain, model_of
+from .asking import model_of
+from .explaining import explain
 from .filling import fill
 from .operation import Source
 from .request import ExplainOptions, FillOptions
@@ -52,7 +53,12 @@ class Row:
 
 def usable_methods(backend: str) -> list[str]:
     """The methods that can explain a backend."""
-    return [name for name, method in METHODS.items() if info(backend).differentiable or not method.differentiable]
+    facts = info(backend)
+    return [
+        name
+        for name, method in METHODS.items()
+        if (facts.differentiable or not method.differentiable) and (facts.copies or not method.asks_sources)
+    ]
 
 
 def examine(

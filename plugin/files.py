@@ -22,6 +22,7 @@ from ..imaging.reading import read_mask_array, read_picture
 from ..imaging.writing import check_target, write_atomically, write_png
 from .explaining import Explanation
 from .operation import Outcome, Source, base_pixels, view_of
+from .sources import over, sources_rgba
 
 
 def read_source(photo: Path, mask: Path, exclude: Path | None = None, guide: Path | None = None) -> Source:
@@ -111,6 +112,24 @@ def write_overlay(outcome: Outcome, path: Path, overwrite: bool = False) -> None
 def write_heatmap(outcome: Outcome, path: Path, overwrite: bool = False) -> None:
     """Write the heatmap as PNG."""
     write_png(heatmap_picture(outcome), path, overwrite=overwrite)
+
+
+def sources_picture(outcome: Outcome) -> NDArray[np.uint8]:
+    """The filled picture around the hole, sources and fill in matching colours with arrows: uint8 `[h, w, 3]`.
+
+    Raises:
+        InputError: the fill was not explained by the method provenance.
+    """
+    if outcome.explanation is None:
+        raise InputError("This fill was not explained: call `explain` instead of `fill`.")
+    opaque = np.full((*outcome.explanation.box.size, 1), 255, np.uint8)
+    below = np.concatenate([view_of(outcome.filling.picture, outcome.explanation.box), opaque], 2)
+    return over(below, sources_rgba(outcome.explanation))[..., :3]
+
+
+def write_sources(outcome: Outcome, path: Path, overwrite: bool = False) -> None:
+    """Write `sources_picture` as PNG."""
+    write_png(sources_picture(outcome), path, overwrite=overwrite)
 
 
 def write_report(outcome: Outcome, path: Path, overwrite: bool = False) -> None:

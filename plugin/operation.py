@@ -21,6 +21,7 @@ from ..imaging.picture import Picture
 from .explaining import Explanation, explain
 from .filling import Filling, fill_candidates, result_pixels
 from .request import ExplainOptions, FillOptions
+from .sources import sources_rgba
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,10 +123,13 @@ def _explanation_layers(explanation: Explanation, hole: Mask) -> list[Layer]:
     width = max(1, round(max(explanation.box.size) / 400))
     region = tidy_region(explanation.region) & (explanation.region | ~hole[explanation.box.slices])
     edge[outline(region, width)] = (*REGION_COLOUR, 255)
-    return [
+    layers = [
         Layer("Heatmap", heat, offset, opacity=explanation.options.opacity),
         Layer("Region of interest", edge, offset, opacity=0.9),
     ]
+    if explanation.options.method == "provenance":
+        layers.append(Layer("Sources", sources_rgba(explanation), offset, opacity=0.0))
+    return layers
 
 
 def view_of(picture: Picture, box: Box) -> NDArray[np.uint8]:

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from numbers import Integral
 from typing import Literal
 
-from ..backends.protocol import Value
+from ..backends.protocol import BackendInfo, Value
 from ..imaging.box import Box, Size
 from ..imaging.errors import InputError
 from .choices import DEFAULT_BACKEND, METHODS, SMOOTHINGS
 
-Method = Literal["path-ig", "gradient", "input-x-gradient", "integrated-gradients", "occlusion", "rise"]
+Method = Literal["path-ig", "gradient", "input-x-gradient", "integrated-gradients", "occlusion", "rise", "provenance"]
 Smoothing = Literal["none", "mean", "gaussian", "median"]
 
 
@@ -75,6 +75,13 @@ class FillOptions:
         for name, value in (("grow", self.grow_px), ("feather", self.feather_px), ("context", self.context_px or 0)):
             if not isinstance(value, Integral) or not 0 <= value <= 4096:
                 raise InputError(f"--{name} is {value}: give a number of pixels from 0 to 4096.")
+
+
+def default_method(info: BackendInfo) -> Method:
+    """The method that tells most about a backend."""
+    if info.copies:
+        return "provenance"
+    return "path-ig" if info.differentiable else "occlusion"
 
 
 @dataclass(frozen=True)

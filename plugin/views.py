@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -161,7 +161,8 @@ def _crop_fill(view: View, crop: Float, output: Float, options: FillOptions, mon
 
 def call(backend: Backend, view: View, image: Tensor, seed: int | tuple[int, ...], monitor: Monitor) -> Tensor:
     """Ask the backend for a fill of `image` `[N, 3, H, W]` with the hole, exclusions, guide and settings of a view."""
-    function: Callable[..., Tensor] = backend
+    # The protocol names what all backends take; a guide, settings and several seeds go to those that declare them.
+    function: Callable[..., Tensor] = cast(Any, backend)
     count = len(image)
     extra = {name: _expanded(value, count) for name, value in view.extras.items()}
     hole, exclude = _expanded(view.hole, count), _expanded(view.exclude, count)

@@ -296,7 +296,9 @@ def _begin(job, field, random):
             chosen = job.listed[_draw(random, job.listed.size)]
             field.rows[row, col], field.cols[row, col] = chosen // width, chosen % width
         norm = _cut(job, row, col, cut)
-        total = _difference(job.lines, cut.values, cut.shares, field.rows[row, col], field.cols[row, col], np.float32(np.inf))
+        total = _difference(
+            job.lines, cut.values, cut.shares, field.rows[row, col], field.cols[row, col], np.float32(np.inf)
+        )
         field.distance[row, col] = total / norm
 
 

@@ -28,7 +28,13 @@ def test_what_nobody_chooses_has_its_default():
 
 @pytest.mark.parametrize(
     ("name", "text", "value"),
-    [("steps", "5", 5), ("guidance", "3", 3.0), ("tiled", "yes", True), ("tiled", "off", False), ("prompt", "12", "12")],
+    [
+        ("steps", "5", 5),
+        ("guidance", "3", 3.0),
+        ("tiled", "yes", True),
+        ("tiled", "off", False),
+        ("prompt", "12", "12"),
+    ],
 )
 def test_text_is_read_as_the_type_of_the_setting(name, text, value):
     got = checked(INFO, {name: text})[name]

@@ -1,11 +1,16 @@
 import json
+import re
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from inpaint_lens.backends import load
 from inpaint_lens.backends.custom import CustomBackend
+from inpaint_lens.backends.onnx import LAMA, OnnxBackend
+from inpaint_lens.backends.registry import info
 from inpaint_lens.imaging.box import Box
 from inpaint_lens.imaging.errors import Cancelled, InputError
 from inpaint_lens.imaging.hole import Hole
@@ -17,6 +22,7 @@ from inpaint_lens.plugin import views
 from inpaint_lens.plugin.explaining import explain
 from inpaint_lens.plugin.filling import fill
 from inpaint_lens.plugin.request import ExplainOptions, FillOptions, Target
+from onnx import TensorProto, helper, numpy_helper
 
 FEW = ExplainOptions(steps=4)
 
@@ -209,3 +215,83 @@ def test_a_backend_that_draws_lots_tells_what_the_seed_alone_changes(picture, ho
     explanation = explain(fill(picture, hole, backend, FillOptions()), FEW)
     assert explanation.spread == pytest.approx(255 * 0.1 / 3, rel=0.2)
     assert "Another seed alone" in explanation.sentence
+
+
+def smear(image: torch.Tensor, hole: torch.Tensor) -> torch.Tensor:
+    """A wide blur and its square."""
+    blurred = torch.nn.functional.conv2d(image, smear_kernel(), padding=14, groups=3)
+    return blurred + blurred * blurred
+
+
+def smear_kernel() -> torch.Tensor:
+    x = torch.arange(-14.0, 15)
+    row = torch.exp(-((x - 3) ** 2) / 40)
+    kernel = row[:, None] * row
+    return (kernel / kernel.sum()).expand(3, 1, 29, 29)
+
+
+@pytest.fixture
+def graph(folder) -> Callable[..., OnnxBackend]:
+    """`smear` as an ONNX backend, with another operator on top of it if one is named."""
+
+    def make(last: str = "Identity") -> OnnxBackend:
+        nodes = [
+            helper.make_node("Conv", ["image", "kernel"], ["blurred"], group=3, pads=[14, 14, 14, 14]),
+            helper.make_node("Mul", ["blurred", "blurred"], ["square"]),
+            helper.make_node("Add", ["blurred", "square"], ["sum"]),
+            helper.make_node("Mul", ["sum", "full"], ["bright"]),
+            helper.make_node(last, ["bright"], ["output"]),
+        ]
+        image, mask, output = (
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, channels, "h", "w"])
+            for name, channels in (("image", 3), ("mask", 1), ("output", 3))
+        )
+        arrays = {"kernel": smear_kernel().numpy(), "full": np.array(255, np.float32)}
+        weights = [numpy_helper.from_array(array, name) for name, array in arrays.items()]
+        made = helper.make_graph(nodes, "graph", [image, mask], [output], weights)
+        opsets = [helper.make_opsetid("", 17)]
+        onnx.save(helper.make_model(made, opset_imports=opsets, ir_version=8), str(folder / "graph.onnx"))
+        facts = replace(info("lama-onnx"), size_rule=SizeRule())
+        return OnnxBackend(facts, folder / "graph.onnx", LAMA, "cpu")
+
+    return make
+
+
+def test_a_graph_is_explained_by_gradients_as_the_same_function_in_torch_is(picture, hole, toy, graph):
+    filling = fill(picture, hole, graph(), FillOptions())
+    explanation = explain(filling, ExplainOptions())
+    same = explain(fill(picture, hole, toy(SizeRule(), smear), FillOptions()), ExplainOptions())
+    assert np.abs(same.signed).max() > 0
+    assert np.allclose(explanation.signed, same.signed, atol=1e-4 * np.abs(same.signed).max())
+    assert all(part.converged for _, part in explanation.parts)
+    assert filling.backend.info.differentiable is False
+
+
+def test_an_explanation_through_a_copy_says_so(picture, hole, toy, graph):
+    explanation = explain(fill(picture, hole, graph(), FillOptions()), FEW)
+    told = r"Explained through a torch copy of its graph, equal to ONNX Runtime within 0\.00\d of 255 levels\."
+    assert re.fullmatch(told, explanation.note)
+    assert explanation.note in explanation.sentence
+    assert explanation.report()["note"] == explanation.note
+    assert explain(fill(picture, hole, toy(), FillOptions()), FEW).report()["note"] == ""
+
+
+def test_only_gradients_are_asked_of_the_copy(picture, hole, graph, monkeypatch):
+    backend = graph()
+    asked: list[None] = []
+    run = backend._run
+    monkeypatch.setattr(backend, "_run", lambda *given: asked.append(None) or run(*given))
+    filling = fill(picture, hole, backend, FillOptions())
+    backend.with_gradients()
+    asked.clear()
+    explain(filling, replace(FEW, test=True))
+    assert asked
+    monkeypatch.setattr(backend, "with_gradients", lambda _monitor=None: pytest.fail("a copy was asked for"))
+    assert explain(filling, ExplainOptions(method="occlusion", steps=12)).note == ""
+
+
+def test_a_graph_that_cannot_be_copied_is_told_by_its_operator(picture, hole, graph):
+    filling = fill(picture, hole, graph("Asinh"), FillOptions())
+    with pytest.raises(InputError, match=r"uses Asinh, which has no counterpart here: use occlusion or rise"):
+        explain(filling, FEW)
+    assert explain(filling, ExplainOptions(method="occlusion", steps=12)).magnitude.sum() > 0
