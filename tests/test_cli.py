@@ -417,7 +417,15 @@ def test_an_interrupt_and_a_full_memory_are_told_in_a_sentence(folder, capsys, m
     assert not (folder / "out.png").exists()
 
 
-def test_an_interrupt_is_not_lost_where_it_cannot_be_raised(folder, monkeypatch):
+@pytest.fixture
+def interrupts():
+    """Ctrl-C works as in a terminal, even where tests run in the background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_an_interrupt_is_not_lost_where_it_cannot_be_raised(folder, monkeypatch, interrupts):
     from inpaint_lens.plugin import operation
 
     fill_candidates = operation.candidates
@@ -433,7 +441,7 @@ def test_an_interrupt_is_not_lost_where_it_cannot_be_raised(folder, monkeypatch)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_a_second_interrupt_stops_at_once():
+def test_a_second_interrupt_stops_at_once(interrupts):
     from inpaint_lens.commands.terminal import progress
 
     with progress("work") as monitor:
