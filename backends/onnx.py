@@ -67,7 +67,7 @@ class OnnxBackend:
 
     def __init__(self, info: BackendInfo, path: Path, graph: Graph, device: str) -> None:
         self.info, self.device, self.graph, self.path = info, device, graph, path
-        self.session = _session(path, device)
+        self.session = open_session(path, device)
         self._copy: NetworkBackend | None = None
         found = {tensor.name for tensor in self.session.get_inputs()}, {t.name for t in self.session.get_outputs()}
         if found[0] != set(graph.inputs) or graph.output not in found[1]:
@@ -217,7 +217,7 @@ def _stop_when_cancelled(options: ort.RunOptions, monitor: Monitor | None) -> It
         watcher.join()
 
 
-def _session(path: Path, device: str) -> ort.InferenceSession:
+def open_session(path: Path, device: str) -> ort.InferenceSession:
     """A session on exactly that device: ONNX Runtime's own silent step back to the CPU is an error here."""
     kind, _, index = device.partition(":")
     provider = PROVIDERS[kind]
