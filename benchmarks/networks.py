@@ -74,9 +74,11 @@ def main() -> None:
     import tempfile
 
     print(HEAD.format(cores=torch.get_num_threads(), runs=RUNS))
+    seen: set[tuple[str, ...]] = set()
     for info in BUILT_IN:
-        if not info.networks and info.name != "lens-small":
+        if (not info.networks and info.name != "lens-small") or info.networks in seen:
             continue
+        seen |= {info.networks} if info.networks else set()
         with tempfile.TemporaryDirectory() as folder:
             if info.networks:
                 backend, count = random_backend(info, folder)
