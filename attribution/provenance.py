@@ -130,13 +130,17 @@ def arrows(provenance: Provenance, target: Mask | None = None, most: int = 8) ->
         places = np.stack(np.unravel_index(filled[piece], provenance.size), 1)
         middle = piece[np.square(places - places.mean(0)).sum(1).argmin()]
         found.append(
-            Arrow(_place(provenance, sources[middle]), _place(provenance, filled[middle]), piece.size / filled.size)
+            Arrow(
+                _place(provenance, int(sources[middle])),
+                _place(provenance, int(filled[middle])),
+                piece.size / filled.size,
+            )
         )
     return tuple(found)
 
 
-def _place(provenance: Provenance, index: np.int64) -> tuple[int, int]:
-    row, col = divmod(int(index), provenance.size[1])
+def _place(provenance: Provenance, index: int) -> tuple[int, int]:
+    row, col = divmod(index, provenance.size[1])
     return row, col
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,13 +15,18 @@ from .field import whole_patches
 Float = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
+PAINTED = 5
+"""The first channels of the features, colour and texture, are filled in the hole; the last two are the place."""
 TEXTURE_WEIGHT = 7.0
-"""How much a difference in the texture channels counts against one in colour; Newson et al. 2017 take the root of 50."""
-POSITION = 1.0
+"""How much texture counts against colour; the square is about the 50 of Newson et al. 2017."""
+PLACE_WEIGHT = 1.0
+"""How much it counts to copy from as far away as the picture is long: as much as black for white in one channel."""
 FALL_OFF = 2.0
-FLOOR = 0.001
-MORE = 0
 """By what factor the confidence falls with each pixel into the hole (Wexler et al. 2007, section 3.4)."""
+LEAST_CONFIDENCE = 1e-4
+"""Deep inside of the hole all pixels are trusted alike."""
+LEAST_SOURCES = 64
+"""A level needs at least so many patches to copy from."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +34,7 @@ class Level:
     """One size of the picture.
 
     Attributes:
-        features: float32 `[H, W, 5]`, colour and texture; 0 where hidden.
+        features: float32 `[H, W, 7]`, colour, texture and place; what is painted into the hole changes them.
         hole: bool `[H, W]`, to be filled: all pixels that a pixel of the hole has a part in.
         hidden: bool `[H, W]`, the hole and what must not be looked at.
         patch: side of the patches in pixels.
@@ -49,29 +55,29 @@ class Level:
         """Bool `[H, W]`: centres of patches that reach into the hole."""
         return cv2.dilate(self.hole.astype(np.uint8), np.ones((self.patch, self.patch), np.uint8)).astype(bool)
 
-    @property
-    def seen(self) -> Float:
-        """float32 `[H, W]`: 0 for pixels that are excluded and so don't count in a patch, 1 for others."""
-        return (~self.hidden | self.hole).astype(np.float32)
-
     def confidence(self) -> Float:
-        """float32 `[H, W]`: 1 outside of the hole, falling with the distance to its border."""
-        inside = ndimage.distance_transform_edt(self.hole)
-        return np.maximum(FALL_OFF ** -np.asarray(inside, np.float64), FLOOR).astype(np.float32)
+        """float32 `[H, W]`: 1 outside of the hole, falling with the distance to its border; above 0."""
+        depth_px = np.asarray(ndimage.distance_transform_edt(self.hole))
+        return np.maximum(FALL_OFF**-depth_px, LEAST_CONFIDENCE).astype(np.float32)
+
+    def weights(self) -> Float:
+        """float32 `[H, W]`: how much each pixel counts when patches are compared; excluded ones not at all."""
+        return np.where(self.hidden & ~self.hole, 0, self.confidence()).astype(np.float32)
 
     def halved(self) -> Level:
         """The next coarser level; a pixel of it is known where all its pixels of this level are."""
         height, width = self.hole.shape
         odd = (0, height % 2), (0, width % 2)
         features = np.pad(self.features, (*odd, (0, 0)), mode="edge")
-        hole, hidden = (np.pad(mask, odd, mode="edge") for mask in (self.hole, self.hidden))
-        hidden = _quarters(hidden).any(0)
+        hole, hidden = (
+            np.asarray(_quarters(np.pad(mask, odd, mode="edge")).any(0)) for mask in (self.hole, self.hidden)
+        )
         means = _quarters(features).mean(0, dtype=np.float32)
-        means[hidden, :5] = 0
-        return Level(means, _quarters(hole).any(0), hidden, self.patch)
+        means[hidden, :PAINTED] = 0
+        return Level(means, hole, hidden, self.patch)
 
 
-def _quarters(values: NDArray) -> NDArray:
+def _quarters(values: NDArray[Any]) -> NDArray[Any]:
     """The four pixels of each block of 2 x 2: `[4, H / 2, W / 2, ...]`."""
     return np.stack([values[i::2, j::2] for i in (0, 1) for j in (0, 1)])
 
@@ -87,10 +93,9 @@ def pyramid(colours: Float, hole: Mask, hidden: Mask, patch: int) -> list[Level]
     """
     halvings = _halvings(hole, hidden, patch)
     texture = TEXTURE_WEIGHT * _texture(colours, ~hidden, 2**halvings)
-    side = max(hole.shape)
-    place = POSITION * np.stack(np.indices(hole.shape), 2).astype(np.float32) / side
+    place = PLACE_WEIGHT * np.moveaxis(np.indices(hole.shape, np.float32), 0, 2) / max(hole.shape)
     features = np.concatenate([colours, texture, place], 2)
-    features[hidden, :5] = 0
+    features[hidden, :PAINTED] = 0
     levels = [Level(features, hole, hidden, patch)]
     for _ in range(halvings):
         levels.append(levels[-1].halved())
@@ -100,17 +105,13 @@ def pyramid(colours: Float, hole: Mask, hidden: Mask, patch: int) -> list[Level]
 def _halvings(hole: Mask, hidden: Mask, patch: int) -> int:
     """How often the picture can be halved: the hole stays as wide as a patch, and enough sources are left."""
     width = 2 * float(cv2.distanceTransform(np.pad(hole, 1).astype(np.uint8), cv2.DIST_L2, 5).max())
-    wanted = max(0, round(np.log2(max(1.0, width / patch)) + MORE))
+    wanted = max(0, round(np.log2(max(1.0, width / patch))))
     level = Level(np.zeros((*hole.shape, 0), np.float32), hole, hidden, patch)
     for halvings in range(wanted):
         level = level.halved()
         if level.sources.sum() < LEAST_SOURCES:
             return halvings
     return wanted
-
-
-LEAST_SOURCES = 64
-"""A level needs at least so many patches to copy from."""
 
 
 def _texture(colours: Float, known: Mask, side: int) -> Float:

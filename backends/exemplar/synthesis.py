@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
+from scipy import ndimage
 
 from ...imaging.errors import InputError
 from ...imaging.monitor import Monitor
 from .field import Field, nearest, whole_patches
 from .provenance import Provenance
-from .pyramid import Float, Level, Mask, pyramid
+from .pyramid import PAINTED, Float, Level, Mask, pyramid
 from .voting import votes
 
 COARSE_TURNS, FINE_TURNS = 10, 3
-"""How often search and voting alternate, at the coarsest level and at the finest."""
-PERCENTILE = 50.0
-FINAL_PERCENTILE = 50.0
-FINAL_KEEP = 4
-VOTE_KEEP = 16
-INIT = ""
-INITW = 0
+"""How often search and voting alternate on the coarsest level and on the finest."""
+FIRST_ROUNDS = 5
+"""Rounds of the first search, which starts at random."""
+SOURCES_ON_THE_WAY = 16
+"""How many sources a pixel is mixed of as long as the fill changes; mixing lets contradicting patches come together."""
+SOURCES_AT_THE_END = 4
+"""How many sources a pixel of the result has: one leaves hard seams, all of them blur."""
 
 
 def synthesise(
@@ -33,132 +32,95 @@ def synthesise(
     seed: int = 0,
     monitor: Monitor | None = None,
 ) -> Provenance:
-    monitor = monitor or Monitor()
+    """Fill a hole; `synthesise(...).filled(colours)` is the filled picture.
+
+    Args:
+        colours: float32 `[H, W, 3]` in [0, 1]; what lies in the hole or is excluded is not looked at.
+        hole: bool `[H, W]`, at least one pixel.
+        excluded: bool `[H, W]`, pixels that are never a source and never compared with.
+        patch: side of the patches in pixels, odd, at least 3.
+        rounds: rounds of search before each vote.
+        seed: the same seed gives the same fill.
+        monitor: progress; cancels between rounds.
+
+    Raises:
+        InputError: no whole patch of known pixels is left to copy from.
+        Cancelled: the caller asked to stop.
+    """
     hidden = hole if excluded is None else hole | excluded
     if not whole_patches(~hidden, patch).any():
         raise InputError(
             f"No patch of {patch} x {patch} pixels is left to copy from: make the mask or the excluded part smaller, "
             "or take smaller patches."
         )
+    monitor = monitor or Monitor()
     levels = pyramid(colours, hole, hidden, patch)
-    field = _first_field(levels[-1], rounds, seed, monitor)
-    for depth in range(len(levels) - 1, -1, -1):
-        level = levels[depth]
-        turns = round(FINE_TURNS + (COARSE_TURNS - FINE_TURNS) * depth / max(1, len(levels) - 1))
-        weights = search_weights(level)
-        confidence = level.confidence()
-        for turn in range(turns):
-            field = nearest(
-                level.features,
-                level.targets,
-                level.sources,
-                patch=patch,
-                rounds=rounds,
-                start=field,
-                weights=weights,
-                seed=seed + 1000 * depth + turn + 1,
-                monitor=monitor,
-            )
-            if depth or turn < turns - 1:
-                _paint(level, field, confidence)
-        if depth:
-            field = _finer(field, levels[depth - 1])
-            _paint(levels[depth - 1], field, levels[depth - 1].confidence())
-    sources, weights = votes(
-        field, hole, levels[0].confidence(), patch=patch, keep=FINAL_KEEP, percentile=FINAL_PERCENTILE
-    )
-    return Provenance(hole.shape, np.flatnonzero(hole), sources, weights)
+    field = _first_field(levels[-1], seed)
+    effort = np.cumsum([0] + [_turns(levels, depth) / 4**depth for depth in reversed(range(len(levels)))])
+    for step, depth in enumerate(reversed(range(len(levels)))):
+        part = monitor.part(effort[step] / effort[-1], effort[step + 1] / effort[-1])
+        if step:
+            field = _finer(field, levels[depth])
+            _paint(levels[depth], field)
+        field = _settle(levels[depth], field, _turns(levels, depth), rounds, seed + 1000 * (depth + 1), part)
+    sources, weights = votes(field, hole, levels[0].confidence(), patch=patch, keep=SOURCES_AT_THE_END)
+    return Provenance((hole.shape[0], hole.shape[1]), np.flatnonzero(hole), sources, weights)
 
 
-def search_weights(level):
-    return level.seen * level.confidence()
+def _turns(levels: list[Level], depth: int) -> int:
+    share = depth / max(1, len(levels) - 1)
+    return round(FINE_TURNS + (COARSE_TURNS - FINE_TURNS) * share)
 
 
-def _paint(level: Level, field: Field, confidence: Float) -> None:
-    sources, weights = votes(field, level.hole, confidence, patch=level.patch, keep=VOTE_KEEP, percentile=PERCENTILE)
-    flat = level.features.reshape(-1, level.features.shape[2])
-    flat[level.hole.ravel(), :5] = (flat[sources, :5] * weights[..., None]).sum(1)
+def _first_field(level: Level, seed: int) -> Field:
+    """Paint the hole of the coarsest level with the nearest known pixels, and match that."""
+    nearest_known = ndimage.distance_transform_edt(level.hidden, return_distances=False, return_indices=True)
+    known = level.features[tuple(np.asarray(nearest_known))]
+    level.features[level.hole, :PAINTED] = known[level.hole, :PAINTED]
+    return _search(level, None, level.weights(), FIRST_ROUNDS, seed, Monitor())
 
 
-def _first_field(level: Level, rounds: int, seed: int, monitor: Monitor) -> Field:
-    """Fill the coarsest level ring by ring."""
-    if INIT == "ns":
-        rgb = (level.features[..., :3] * 255).astype(np.uint8)
-        hid = level.hidden.astype(np.uint8)
-        done = cv2.inpaint(rgb, hid, 3, cv2.INPAINT_NS).astype(np.float32) / 255
-        level.features[level.hole, :3] = done[level.hole]
-        t = (np.clip(level.features[..., [3, 4, 4]] / 2, 0, 1) * 255).astype(np.uint8)
-        t = cv2.inpaint(t, hid, 3, cv2.INPAINT_NS).astype(np.float32) * 2 / 255
-        level.features[level.hole, 3:5] = t[level.hole, :2]
-        return nearest(
-            level.features,
-            level.targets,
-            level.sources,
-            patch=level.patch,
-            rounds=5,
-            weights=search_weights(level) if INITW else level.seen,
-            seed=seed,
-        )
-    if INIT == "edt":
-        from scipy import ndimage
+def _settle(level: Level, field: Field, turns: int, rounds: int, seed: int, monitor: Monitor) -> Field:
+    """Search and vote in turns; ends with a search, so that the field fits the last fill."""
+    weights = level.weights()
+    for turn in range(turns):
+        if turn:
+            _paint(level, field)
+        part = monitor.part(turn / turns, (turn + 1) / turns)
+        field = _search(level, field, weights, rounds, seed + turn, part)
+    return field
 
-        near = ndimage.distance_transform_edt(level.hidden, return_distances=False, return_indices=True)
-        level.features[level.hole, :5] = level.features[tuple(near)][level.hole, :5]
-        return nearest(
-            level.features,
-            level.targets,
-            level.sources,
-            patch=level.patch,
-            rounds=5,
-            weights=search_weights(level) if INITW else level.seen,
-            seed=seed,
-        )
-    todo = level.hole.copy()
-    known = ~level.hidden
-    kernel = np.ones((3, 3), np.uint8)
-    field = None
-    ring_index = 0
-    while todo.any():
-        ring = todo & cv2.dilate(known.astype(np.uint8), kernel).astype(bool)
-        if not ring.any():
-            ring = todo
-        found = nearest(
-            level.features,
-            ring,
-            level.sources,
-            patch=level.patch,
-            rounds=5,
-            weights=known.astype(np.float32),
-            seed=seed + ring_index,
-            start=field,
-        )
-        level.features[ring, :5] = level.features[found.rows[ring], found.cols[ring], :5]
-        known = known | ring
-        todo = todo & ~ring
-        ring_index += 1
+
+def _search(level: Level, start: Field | None, weights: Float, rounds: int, seed: int, monitor: Monitor) -> Field:
     return nearest(
         level.features,
         level.targets,
         level.sources,
         patch=level.patch,
-        rounds=5,
-        weights=search_weights(level) if INITW else level.seen,
+        rounds=rounds,
+        start=start,
+        weights=weights,
         seed=seed,
+        monitor=monitor,
     )
 
 
+def _paint(level: Level, field: Field) -> None:
+    """Fill the hole of the level, in place, with what the patches vote for."""
+    sources, weights = votes(field, level.hole, level.confidence(), patch=level.patch, keep=SOURCES_ON_THE_WAY)
+    size = level.hole.shape[0], level.hole.shape[1]
+    painted = Provenance(size, np.flatnonzero(level.hole), sources, weights).copied(level.features)
+    level.features[level.hole, :PAINTED] = painted[:, :PAINTED]
+
+
 def _finer(field: Field, level: Level) -> Field:
-    """The field of the coarser level at the finer one."""
+    """The field of the coarser level at the finer one: each pixel matches the same corner of the doubled match."""
     height, width = level.hole.shape
     rows, cols = np.indices((height, width), np.int32)
-
-    def spread(values):
-        return values.repeat(2, 0).repeat(2, 1)[:height, :width]
-
-    r, c = spread(field.rows), spread(field.cols)
-    known = (r >= 0) & level.targets
+    coarse = rows // 2, cols // 2
+    found = level.targets & (field.rows[coarse] >= 0)
     return Field(
-        np.where(known, np.minimum(2 * r + rows % 2, height - 1 - level.patch // 2), -1).astype(np.int32),
-        np.where(known, np.minimum(2 * c + cols % 2, width - 1 - level.patch // 2), -1).astype(np.int32),
-        np.where(known, spread(field.distance), np.inf).astype(np.float32),
+        np.where(found, 2 * field.rows[coarse] + rows % 2, -1).astype(np.int32),
+        np.where(found, 2 * field.cols[coarse] + cols % 2, -1).astype(np.int32),
+        np.where(found, field.distance[coarse], np.inf).astype(np.float32),
     )

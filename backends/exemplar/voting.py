@@ -14,14 +14,12 @@ Float = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 
-def votes(
-    field: Field, hole: Mask, confidence: Float, *, patch: int, keep: int, percentile: float = 75.0
-) -> tuple[NDArray[np.int64], Float]:
+def votes(field: Field, hole: Mask, confidence: Float, *, patch: int, keep: int) -> tuple[NDArray[np.int64], Float]:
     """The source pixels that the patches around each pixel of the hole propose, and how much each counts.
 
-    A patch whose distance is d counts `confidence * exp(-d / (2 s))`, where s is a percentile of the distances of all
-    patches that cover the pixel (Wexler et al. 2007, equation 3 and below; per pixel as in Newson et al. 2017).
-    Proposals of the same source pixel are added up.
+    A patch whose distance is d counts `confidence * exp(-d / (2 s))`, where s is the median distance of all patches
+    that cover the pixel (Wexler et al. 2007, section 3.3; per pixel as in Newson et al. 2017). Proposals of the same
+    source pixel are added up, so that what was copied as one piece stays sharp.
 
     Args:
         field: a match for every centre within half a patch of the hole.
@@ -29,7 +27,6 @@ def votes(
         confidence: float32 `[H, W]`, above 0, of the patches around each centre.
         patch: side of the patches in pixels.
         keep: how many sources of each pixel are kept, the weightiest first; their weights are made to sum to 1.
-        percentile: of the distances, 0 to 100; a smaller one trusts the best patches more.
 
     Returns:
         int64 `[n, keep]` indices into the flat picture, and float32 `[n, keep]` weights, for the n pixels of the hole
@@ -38,7 +35,7 @@ def votes(
     targets = np.flatnonzero(hole)
     sources = np.zeros((targets.size, keep), np.int64)
     weights = np.zeros((targets.size, keep), np.float32)
-    _vote(targets, field.rows, field.cols, field.distance, confidence, patch, percentile / 100, sources, weights)
+    _vote(targets, field.rows, field.cols, field.distance, confidence, patch, sources, weights)
     return sources, weights
 
 
@@ -47,16 +44,16 @@ def _compiled(function: Any) -> Any:
 
 
 @_compiled
-def _vote(targets, rows, cols, distance, confidence, patch, share, sources, weights):
+def _vote(targets, rows, cols, distance, confidence, patch, sources, weights):
     proposed, counts = np.empty(patch * patch, np.int64), np.empty(patch * patch, np.float32)
     for index in range(targets.size):
-        number = _proposals(targets[index], rows, cols, distance, confidence, patch, share, proposed, counts)
+        number = _proposals(targets[index], rows, cols, distance, confidence, patch, proposed, counts)
         number = _merged(proposed, counts, number)
         _keep_best(proposed, counts, number, sources[index], weights[index])
 
 
 @_compiled
-def _proposals(target, rows, cols, distance, confidence, patch, share, proposed, counts):
+def _proposals(target, rows, cols, distance, confidence, patch, proposed, counts):
     """Write what the patches over the target propose into `proposed` and `counts`; returns their number."""
     height, width = rows.shape
     row, col = target // width, target % width
@@ -69,7 +66,7 @@ def _proposals(target, rows, cols, distance, confidence, patch, share, proposed,
                 number += 1
     ordered = np.sort(counts[:number])
     # Distances of exact copies are 0; the least keeps the quotient finite.
-    spread = max(2 * ordered[min(number - 1, int(share * number))], np.float32(1e-9))
+    spread = max(2 * ordered[number // 2], np.float32(1e-9))
     number = 0
     for y in range(max(0, row - patch // 2), min(height, row + patch // 2 + 1)):
         for x in range(max(0, col - patch // 2), min(width, col + patch // 2 + 1)):
