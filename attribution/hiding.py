@@ -21,8 +21,8 @@ LEAST_SIDE_PX = 4
 """Patches are not split below this side: what a model does with a few pixels less says little."""
 COARSE_SHARE = 0.4
 """Share of the evaluations that the first, coarse look at all of the picture takes."""
-FLOOR_PERCENTILE = 25
-"""A quarter of the coarse patches is taken to matter nothing: a model that draws lots, or that looks at all of the
+FLOOR_PERCENTILE = 50
+"""Half of the coarse patches is taken to matter nothing: a model that draws lots, or that looks at all of the
 picture at once, changes its fill a little whatever is hidden."""
 AT_ONCE = 4
 """Patches that are cut before the next heaviest are looked for; their parts go through the model in one batch."""
