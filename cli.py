@@ -9,10 +9,10 @@ import sys
 from collections.abc import Sequence
 
 from . import __version__
-from .commands import backends, compare, convert, demo, doctor, download, explain, faithfulness, fill
+from .commands import backends, compare, convert, demo, doctor, download, explain, faithfulness, fill, select, serve
 from .imaging.errors import LensError
 
-VERBS = (fill, explain, compare, faithfulness, backends, download, convert, doctor, demo)
+VERBS = (fill, select, explain, compare, faithfulness, backends, download, convert, serve, doctor, demo)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -39,7 +39,8 @@ class Field:
     Attributes:
         rows: int32 `[H, W]`, row of the source centre; -1 where none was sought.
         cols: int32 `[H, W]`, column of the source centre; -1 where none was sought.
-        distance: float32 `[H, W]`, weighted mean squared difference of the patches; infinite where none was sought.
+        distance: float32 `[H, W]`, weighted mean squared difference of the patches, times the factor of the locality;
+            infinite where none was sought.
     """
 
     rows: Int
@@ -63,6 +64,7 @@ def nearest(
     rounds: int = 5,
     start: Field | None = None,
     weights: Float | None = None,
+    locality: float = 0.0,
     reach_px: int | None = None,
     seed: int = 0,
     monitor: Monitor | None = None,
@@ -79,6 +81,9 @@ def nearest(
         start: where to start from, for example the field of the coarser level; targets that have no allowed source in
             it start at random. Its distances are not read.
         weights: float32 `[H, W]`, at least 0, how much each pixel of a target patch counts; None = all alike.
+        locality: at least 0, how much near sources are preferred: distances are multiplied by 1 + locality * a², where a
+            is how far away the source is, in longest sides of the picture. A factor works alike in smooth and in
+            rough parts.
         reach_px: half side of the largest window of the random search around the current match; None = everywhere.
         seed: the same seed gives the same field.
         monitor: told after each round; cancels between rounds.
@@ -90,7 +95,7 @@ def nearest(
         InputError: sizes differ, the patch is even, or there are targets but no source.
         Cancelled: the caller asked to stop.
     """
-    job = _job(features, targets, sources, patch, weights)
+    job = _job(features, targets, sources, patch, weights, locality)
     field = _Matches(*_places(targets, start), np.full(targets.shape, np.inf, np.float32))
     random = np.array([seed & 0xFFFFFFFFFFFFFFFF], np.uint64)
     _begin(job, field, random)
@@ -107,7 +112,7 @@ def exact(features: Float, targets: Mask, sources: Mask, *, patch: int = 7, weig
     Time grows with the product of the two numbers. Of equal matches it takes the first in reading order. Arguments,
     returned field and errors are those of `nearest`.
     """
-    job = _job(features, targets, sources, patch, weights)
+    job = _job(features, targets, sources, patch, weights, 0.0)
     field = _Matches(*_places(targets, None), np.full(targets.shape, np.inf, np.float32))
     _try_all(job, field)
     return Field(*field)
@@ -123,6 +128,7 @@ class _Job(NamedTuple):
         allowed: bool `[H, W]`, sources.
         listed: int64 `[m]`, the same as indices into the flat picture.
         patch: side in pixels.
+        pull: what the square of the pixels to a source is multiplied by and added to 1, see `nearest`'s locality.
     """
 
     lines: Float
@@ -131,6 +137,7 @@ class _Job(NamedTuple):
     allowed: Mask
     listed: NDArray[np.int64]
     patch: int
+    pull: float
 
 
 class _Matches(NamedTuple):
@@ -148,7 +155,7 @@ class _Cut(NamedTuple):
     shares: Float
 
 
-def _job(features: Float, targets: Mask, sources: Mask, patch: int, weights: Float | None) -> _Job:
+def _job(features: Float, targets: Mask, sources: Mask, patch: int, weights: Float | None, locality: float) -> _Job:
     height, width, channels = features.shape
     for name, array in (("targets", targets), ("sources", sources), ("weights", weights)):
         if array is not None and array.shape != (height, width):
@@ -164,7 +171,8 @@ def _job(features: Float, targets: Mask, sources: Mask, patch: int, weights: Flo
         )
     lines = np.ascontiguousarray(features, np.float32).reshape(height, width * channels)
     weighting = np.ones((height, width)) if weights is None else weights
-    return _Job(lines, np.ascontiguousarray(weighting, np.float32), centres, allowed, listed, patch)
+    pull = locality / max(height, width) ** 2
+    return _Job(lines, np.ascontiguousarray(weighting, np.float32), centres, allowed, listed, patch, pull)
 
 
 def _places(targets: Mask, start: Field | None) -> tuple[Int, Int]:
@@ -238,12 +246,22 @@ def _difference(lines, values, shares, row, col, limit):
 
 
 @_compiled
-def _tried(lines, allowed, values, shares, row, col, limit):
-    """`_difference` to the candidate at (row, col), infinite where that is no source."""
-    height, width = allowed.shape
-    if not (0 <= row < height and 0 <= col < width) or not allowed[row, col]:
-        return np.float32(np.inf)
-    return _difference(lines, values, shares, row, col, limit)
+def _factor(job, row, col, y, x):
+    """What the difference between the target (row, col) and the source (y, x) is multiplied by."""
+    return np.float32(1 + job.pull * ((y - row) ** 2 + (x - col) ** 2))
+
+
+@_compiled
+def _try(job, field, cut, row, col, best, y, x):
+    """Match the target (row, col) with (y, x) if that is a better source; returns the lower one of the differences."""
+    height, width = job.allowed.shape
+    if not (0 <= y < height and 0 <= x < width) or not job.allowed[y, x]:
+        return best
+    factor = _factor(job, row, col, y, x)
+    total = factor * _difference(job.lines, cut.values, cut.shares, y, x, best / factor)
+    if total < best:
+        best, field.rows[row, col], field.cols[row, col] = total, y, x
+    return best
 
 
 @_compiled
@@ -255,11 +273,8 @@ def _propagated(job, field, cut, row, col, best, step):
         if not (0 <= y < height and 0 <= x < width) or field.rows[y, x] < 0:
             continue
         y, x = field.rows[y, x] + down, field.cols[y, x] + across
-        if y == field.rows[row, col] and x == field.cols[row, col]:
-            continue
-        total = _tried(job.lines, job.allowed, cut.values, cut.shares, y, x, best)
-        if total < best:
-            best, field.rows[row, col], field.cols[row, col] = total, y, x
+        if y != field.rows[row, col] or x != field.cols[row, col]:
+            best = _try(job, field, cut, row, col, best, y, x)
     return best
 
 
@@ -270,17 +285,13 @@ def _searched(job, field, cut, row, col, best, reach, random):
     if reach < 0:
         # Once from the list, so that few and scattered sources are found as well.
         chosen = job.listed[_draw(random, job.listed.size)]
-        total = _difference(job.lines, cut.values, cut.shares, chosen // width, chosen % width, best)
-        if total < best:
-            best, field.rows[row, col], field.cols[row, col] = total, chosen // width, chosen % width
+        best = _try(job, field, cut, row, col, best, chosen // width, chosen % width)
     window = max(height, width) // 2 if reach < 0 else reach
     while window >= 1:
         top, left = max(0, field.rows[row, col] - window), max(0, field.cols[row, col] - window)
         y = top + _draw(random, min(height, field.rows[row, col] + window + 1) - top)
         x = left + _draw(random, min(width, field.cols[row, col] + window + 1) - left)
-        total = _tried(job.lines, job.allowed, cut.values, cut.shares, y, x, best)
-        if total < best:
-            best, field.rows[row, col], field.cols[row, col] = total, y, x
+        best = _try(job, field, cut, row, col, best, y, x)
         window //= 2
     return best
 
@@ -295,11 +306,10 @@ def _begin(job, field, random):
         if field.rows[row, col] < 0 or not job.allowed[field.rows[row, col], field.cols[row, col]]:
             chosen = job.listed[_draw(random, job.listed.size)]
             field.rows[row, col], field.cols[row, col] = chosen // width, chosen % width
+        y, x = field.rows[row, col], field.cols[row, col]
         norm = _cut(job, row, col, cut)
-        total = _difference(
-            job.lines, cut.values, cut.shares, field.rows[row, col], field.cols[row, col], np.float32(np.inf)
-        )
-        field.distance[row, col] = total / norm
+        total = _difference(job.lines, cut.values, cut.shares, y, x, np.float32(np.inf))
+        field.distance[row, col] = total * _factor(job, row, col, y, x) / norm
 
 
 @_compiled

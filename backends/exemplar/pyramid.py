@@ -15,12 +15,8 @@ from .field import whole_patches
 Float = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
-PAINTED = 5
-"""The first channels of the features, colour and texture, are filled in the hole; the last two are the place."""
 TEXTURE_WEIGHT = 7.0
 """How much texture counts against colour; the square is about the 50 of Newson et al. 2017."""
-PLACE_WEIGHT = 1.0
-"""How much it counts to copy from as far away as the picture is long: as much as black for white in one channel."""
 FALL_OFF = 2.0
 """By what factor the confidence falls with each pixel into the hole (Wexler et al. 2007, section 3.4)."""
 LEAST_CONFIDENCE = 1e-4
@@ -34,7 +30,7 @@ class Level:
     """One size of the picture.
 
     Attributes:
-        features: float32 `[H, W, 7]`, colour, texture and place; what is painted into the hole changes them.
+        features: float32 `[H, W, 5]`, colour and texture; what is painted into the hole changes them.
         hole: bool `[H, W]`, to be filled: all pixels that a pixel of the hole has a part in.
         hidden: bool `[H, W]`, the hole and what must not be looked at.
         patch: side of the patches in pixels.
@@ -73,7 +69,7 @@ class Level:
             np.asarray(_quarters(np.pad(mask, odd, mode="edge")).any(0)) for mask in (self.hole, self.hidden)
         )
         means = _quarters(features).mean(0, dtype=np.float32)
-        means[hidden, :PAINTED] = 0
+        means[hidden] = 0
         return Level(means, hole, hidden, self.patch)
 
 
@@ -93,9 +89,8 @@ def pyramid(colours: Float, hole: Mask, hidden: Mask, patch: int) -> list[Level]
     """
     halvings = _halvings(hole, hidden, patch)
     texture = TEXTURE_WEIGHT * _texture(colours, ~hidden, 2**halvings)
-    place = PLACE_WEIGHT * np.moveaxis(np.indices(hole.shape, np.float32), 0, 2) / max(hole.shape)
-    features = np.concatenate([colours, texture, place], 2)
-    features[hidden, :PAINTED] = 0
+    features = np.concatenate([colours, texture], 2)
+    features[hidden] = 0
     levels = [Level(features, hole, hidden, patch)]
     for _ in range(halvings):
         levels.append(levels[-1].halved())

@@ -40,7 +40,7 @@ def add_detail(
     """
     scale = max(fill.shape[:2]) / max(scaled)
     composite = np.where(hidden[..., None], fill, picture).astype(np.float32)
-    small = cv2.resize(composite, scaled[::-1], interpolation=cv2.INTER_AREA)
+    small = np.asarray(cv2.resize(composite, scaled[::-1], interpolation=cv2.INTER_AREA), np.float32)
     smooth = np.asarray(cv2.resize(small, fill.shape[1::-1], interpolation=cv2.INTER_CUBIC), np.float32)
     # The reduction mixes what is hidden into its neighbours, so their detail is not all theirs.
     known = ~dilate(hidden, int(np.ceil(2 * scale)))

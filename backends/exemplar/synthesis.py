@@ -9,11 +9,12 @@ from ...imaging.errors import InputError
 from ...imaging.monitor import Monitor
 from .field import Field, nearest, whole_patches
 from .provenance import Provenance
-from .pyramid import PAINTED, Float, Level, Mask, pyramid
+from .pyramid import Float, Level, Mask, pyramid
 from .voting import votes
 
 COARSE_TURNS, FINE_TURNS = 10, 3
 """How often search and voting alternate on the coarsest level and on the finest."""
+LOCALITY = 10.0
 FIRST_ROUNDS = 5
 """Rounds of the first search, which starts at random."""
 SOURCES_ON_THE_WAY = 16
@@ -76,7 +77,7 @@ def _first_field(level: Level, seed: int) -> Field:
     """Paint the hole of the coarsest level with the nearest known pixels, and match that."""
     nearest_known = ndimage.distance_transform_edt(level.hidden, return_distances=False, return_indices=True)
     known = level.features[tuple(np.asarray(nearest_known))]
-    level.features[level.hole, :PAINTED] = known[level.hole, :PAINTED]
+    level.features[level.hole] = known[level.hole]
     return _search(level, None, level.weights(), FIRST_ROUNDS, seed, Monitor())
 
 
@@ -100,6 +101,7 @@ def _search(level: Level, start: Field | None, weights: Float, rounds: int, seed
         rounds=rounds,
         start=start,
         weights=weights,
+        locality=LOCALITY,
         seed=seed,
         monitor=monitor,
     )
@@ -110,7 +112,7 @@ def _paint(level: Level, field: Field) -> None:
     sources, weights = votes(field, level.hole, level.confidence(), patch=level.patch, keep=SOURCES_ON_THE_WAY)
     size = level.hole.shape[0], level.hole.shape[1]
     painted = Provenance(size, np.flatnonzero(level.hole), sources, weights).copied(level.features)
-    level.features[level.hole, :PAINTED] = painted[:, :PAINTED]
+    level.features[level.hole] = painted
 
 
 def _finer(field: Field, level: Level) -> Field:

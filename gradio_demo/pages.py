@@ -1,0 +1,49 @@
+"""The whole page: head, tabs, named endpoints."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from ..imaging.reading import Limits
+from ..plugin.service.jobs import Jobs
+from . import backend_choice
+from .api import add_endpoints
+from .compare_tab import CompareTab
+from .desk import QUICK, Desk
+from .fill_tab import FillTab
+from .theme import page_js
+from .widgets import asset
+
+TITLE = "Inpaint Lens"
+MOST_AT_ONCE = 64
+"""Events that may wait in Gradio's own queue; the queue that counts is that of the jobs."""
+
+
+def build(jobs: Jobs, limits: Limits) -> gr.Blocks:
+    """The page over a queue of jobs.
+
+    Args:
+        jobs: runs everything.
+        limits: what is too large to open.
+    """
+    desk = Desk(jobs, limits)
+    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(1800, 3600), fill_width=True) as page:
+        gr.HTML(asset("head.html"), elem_id="head", js_on_load=page_js())
+        with gr.Tabs(elem_id="main-tabs"):
+            with gr.Tab("Fill", id="fill-tab"):
+                tab = FillTab(desk)
+            with gr.Tab("Compare", id="compare-tab"):
+                comparison = CompareTab(desk, tab)
+            with gr.Tab("How it works", id="help-tab"):
+                gr.HTML(asset("help.html"), elem_id="help")
+        add_endpoints(desk)
+        page.load(_choices, None, [tab.backend, comparison.backends], **QUICK)
+    page.queue(max_size=MOST_AT_ONCE, default_concurrency_limit=MOST_AT_ONCE)
+    return page
+
+
+def _choices() -> list[dict[str, Any]]:
+    """The list of backends as it is now: weights may have come, and speeds are known better."""
+    return [gr.update(choices=backend_choice.choices())] * 2
