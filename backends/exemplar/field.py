@@ -81,9 +81,9 @@ def nearest(
         start: where to start from, for example the field of the coarser level; targets that have no allowed source in
             it start at random. Its distances are not read.
         weights: float32 `[H, W]`, at least 0, how much each pixel of a target patch counts; None = all alike.
-        locality: at least 0, how much near sources are preferred: distances are multiplied by 1 + locality * a², where a
-            is how far away the source is, in longest sides of the picture. A factor works alike in smooth and in
-            rough parts.
+        locality: at least 0, how much near sources are preferred: distances are multiplied by 1 + locality * a²,
+            where a is how far away the source is, in longest sides of the picture. A factor works alike in smooth and
+            in rough parts.
         reach_px: half side of the largest window of the random search around the current match; None = everywhere.
         seed: the same seed gives the same field.
         monitor: told after each round; cancels between rounds.

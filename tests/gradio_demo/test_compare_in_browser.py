@@ -31,7 +31,8 @@ def test_backends_fill_a_test_hole_and_are_measured_against_the_truth(visit):
     choose_backends(visitor, "telea", "lens-small")
     visitor.button("Compare")
     visitor.said("All backends filled", "#compare-status")
-    assert visitor.page.locator("#sheet img").evaluate("image => image.naturalWidth") > 900
+    loaded = "document.querySelector('#sheet img')?.naturalWidth > 900"
+    visitor.page.wait_for_function(loaded, timeout=20_000)
     table = visitor.page.locator("#numbers").inner_text()
     assert "PSNR" in table
     assert "lens-small" in table
