@@ -27,7 +27,7 @@ from .visits import Visit
 from .widgets import Painted
 
 MOST_BACKENDS = 4
-TEST_PX = 640
+TEST_PX = 512
 """Longest side of a picture that a test hole is cut into; enough to see, and quick."""
 HOLE_GRID_PX = 192
 """Random holes are made for small pictures; they are drawn at this size and enlarged."""

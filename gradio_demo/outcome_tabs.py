@@ -37,13 +37,13 @@ class OutcomeTabs:
     def __init__(self) -> None:
         self.tabs = tab_bar(TABS, "What came out", "outcome")
         with _pane("result"):
-            self.slider = _slider("Before and after", "result-slider")
+            self.slider = _slider("Before and after", "result-slider", 480)
         with _pane("why"):
             self._why()
         with _pane("path"):
             self._path()
         with _pane("pair"):
-            self.pair = _slider("The fill before, and the fill now", "pair-slider")
+            self.pair = _slider("The fill before, and the fill now", "pair-slider", 370)
             self.reasons = gr.HTML(note(NO_PAIR), elem_id="pair-reasons")
 
     def _why(self) -> None:
@@ -106,9 +106,9 @@ def _pane(name: str) -> gr.Column:
     return gr.Column(elem_id=f"pane-{name}", elem_classes="pane")
 
 
-def _slider(label: str, name: str) -> gr.ImageSlider:
+def _slider(label: str, name: str, height_px: int) -> gr.ImageSlider:
     return gr.ImageSlider(
-        label=label, type="filepath", format="png", interactive=False, elem_id=name, max_height=480,
+        label=label, type="filepath", format="png", interactive=False, elem_id=name, max_height=height_px,
         buttons=["fullscreen"],
     )  # fmt: skip
 
