@@ -17,6 +17,8 @@ from .theme import page_js
 from .widgets import asset
 
 TITLE = "Inpaint Lens"
+MOST_VISITS = 300
+"""Visits that Gradio remembers; each takes some hundred kilobytes even when nothing was opened."""
 MOST_AT_ONCE = 64
 """Events that may wait in Gradio's own queue; the queue that counts is that of the jobs."""
 
@@ -40,6 +42,7 @@ def build(jobs: Jobs, limits: Limits) -> gr.Blocks:
                 gr.HTML(asset("help.html"), elem_id="help")
         add_endpoints(desk)
         page.load(_choices, None, [tab.backend, comparison.backends], **QUICK)
+    page.state_session_capacity = MOST_VISITS
     page.queue(max_size=MOST_AT_ONCE, default_concurrency_limit=MOST_AT_ONCE)
     return page
 

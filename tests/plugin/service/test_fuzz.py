@@ -41,7 +41,7 @@ JUNK = st.recursive(
 
 @pytest.fixture
 def app() -> Iterator[FastAPI]:
-    made = create_app(ServiceSettings(hosts=(asgi.HOST,), longest_s=1.0, queue=50, max_pixels=100_000))
+    made = create_app(ServiceSettings(hosts=(asgi.HOST,), queue=50, max_pixels=100_000))
     yield made
     made.state.jobs.close()
 
@@ -73,7 +73,8 @@ def test_what_is_told_of_a_job_that_is_there_is_as_described(app, schema, connec
     answer = client.post("/v1/jobs", files=connect.form(), data=options)
     assert answer.status_code == 202, answer.text
     name = answer.json()["id"]
-    assert app.state.jobs.get(name).wait(LIMIT_S)
+    job = app.state.jobs.get(name)
+    assert job.wait(LIMIT_S) and job.state == "done", job.error
     case = operation.Case(path_parameters={"job_id": name, "layer": "heatmap.png"})
     assert case.call_and_validate().status_code == 200
 
