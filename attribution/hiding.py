@@ -92,17 +92,19 @@ def occlusion(task: Task) -> Outcome:
 def _grid(known: Tensor, most: int) -> list[tuple[int, int, int, int]]:
     """The smallest squares, at most `most`, that cover all known pixels of `[1, 1, H, W]`."""
     height, width = known.shape[-2:]
-    side = LEAST_SIDE_PX
+    visible = known[0, 0].cpu().numpy() > 0
+    # Fewer squares than this many pixels in each could not cover what is known.
+    side = max(LEAST_SIDE_PX, int((np.count_nonzero(visible) / most) ** 0.5))
     while True:
         grid = [
             (top, left, min(side, height - top), min(side, width - left))
             for top in range(0, height, side)
             for left in range(0, width, side)
         ]
-        grid = [place for place in grid if _inside(known, place).any()]
+        grid = [place for place in grid if visible[Box(*place).slices].any()]
         if len(grid) <= most or side >= max(height, width):
             return grid
-        side = side * 5 // 4
+        side += max(1, side // 8)
 
 
 def _inside(values: Tensor, place: tuple[int, int, int, int]) -> Tensor:
