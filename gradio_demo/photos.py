@@ -19,7 +19,7 @@ from ..imaging.reading import Limits, decode_picture, mask_array
 from ..imaging.writing import encode_picture
 from ..plugin.operation import Source
 from .samples import sample_files
-from .widgets import KINDS, Painted, cached, file_data, mask_url, stamp, url_bytes
+from .widgets import GONE, KINDS, Painted, cached, file_data, mask_url, stamp, url_bytes
 
 RGB = NDArray[np.uint8]
 SHOWN_PX = 2048
@@ -37,8 +37,7 @@ class Photo:
         picture: at full size, in its own depth and colours.
         name: for people and for files, without a suffix.
         key: tells it from others: the file or the example.
-        shown: the cached copy that the page shows.
-        shown_size: height and width of that copy.
+        shown_size: height and width of the copy that the page shows.
         exact: masks at full size that stand for paint which nobody touched since; by the bytes of that paint.
         files: cached files made of it, by what they show.
     """
@@ -46,7 +45,6 @@ class Photo:
     picture: Picture
     name: str
     key: str
-    shown: str
     shown_size: Size
     exact: dict[bytes, Mask] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
@@ -79,12 +77,19 @@ def open_photo(data: bytes, file_name: str, key: str, limits: Limits) -> Photo:
         raise InputError(f"'{file_name}' is {picture.size[1]} × {picture.size[0]} pixels: take a larger picture.")
     name = Path(file_name).stem[:80] or "picture"
     copy = small(picture.to_srgb8())
-    return Photo(picture, name, key, jpeg(copy, name), (copy.shape[0], copy.shape[1]))
+    return Photo(picture, name, key, (copy.shape[0], copy.shape[1]), files={"shown": jpeg(copy, name)})
 
 
 def gone(path: str | None) -> bool:
     """Whether a cached file has to be made anew: it never was, or the cache was emptied."""
     return path is None or not Path(path).exists()
+
+
+def shown_file(photo: Photo) -> str:
+    """The copy that the page shows, as a cached JPEG."""
+    if gone(photo.files.get("shown")):
+        photo.files["shown"] = jpeg(small(photo.picture.to_srgb8()), photo.name)
+    return photo.files["shown"]
 
 
 def before_file(photo: Photo) -> str:
@@ -95,7 +100,9 @@ def before_file(photo: Photo) -> str:
 
 
 def read(path: Path, name: str, limits: Limits) -> bytes:
-    """The bytes of an uploaded file, if it is not too large."""
+    """The bytes of an uploaded file, if it is still there and not too large."""
+    if not path.is_file():
+        raise InputError(GONE)
     if path.stat().st_size > limits.max_bytes:
         size, most = path.stat().st_size / 1e6, limits.max_bytes / 1e6
         raise InputError(f"'{name}' is {size:.0f} MB, more than the limit of {most:.0f} MB: make it smaller first.")
@@ -183,7 +190,7 @@ def easel(
     height, width = photo.shown_size
     return {
         "stamp": stamp(),
-        "picture": file_data(photo.shown),
+        "picture": file_data(shown_file(photo)),
         "width": width,
         "height": height,
         "full_width": photo.picture.size[1],

@@ -51,15 +51,15 @@ def file_data(path: str, name: str = "") -> dict[str, Any]:
 
 
 def uploaded(value: Any) -> Path | None:
-    """The path of a file that a visitor uploaded; None if there is none.
+    """The path of a file that a visitor uploaded, though it may have been cleared away; None if there is none.
 
     Raises:
-        InputError: it lies anywhere else than in Gradio's cache, or is gone.
+        InputError: it lies anywhere else than in Gradio's cache.
     """
     if not isinstance(value, dict) or not isinstance(value.get("path"), str):
         return None
     path = Path(value["path"]).resolve()
-    if not path.is_relative_to(Path(get_upload_folder()).resolve()) or not path.is_file():
+    if not path.is_relative_to(Path(get_upload_folder()).resolve()):
         raise InputError(GONE)
     return path
 

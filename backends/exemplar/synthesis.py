@@ -12,7 +12,7 @@ from .provenance import Provenance
 from .pyramid import Float, Level, Mask, pyramid
 from .voting import votes
 
-COARSE_TURNS, FINE_TURNS = 10, 3
+COARSE_TURNS, FINE_TURNS = 10, 6
 """How often search and voting alternate on the coarsest level and on the finest."""
 LOCALITY = 10.0
 FIRST_ROUNDS = 5

@@ -128,8 +128,20 @@ def test_a_picture_that_was_forgotten_is_opened_again_from_its_file():
     first = photo_of(painted, None, LIMITS)
     assert photo_of(painted, first, LIMITS) is first
     assert np.array_equal(photo_of(painted, opened(), LIMITS).picture.pixels, first.picture.pixels)
+    photos.Path(path).unlink()
+    assert photo_of(painted, first, LIMITS) is first
+    with pytest.raises(InputError, match="no longer here"):
+        photo_of(painted, None, LIMITS)
     with pytest.raises(InputError, match="Open a photo"):
         photo_of(Painted(), None, LIMITS)
+
+
+def test_files_that_were_cleared_away_are_made_anew():
+    photo = opened()
+    for make in (before_file, photos.shown_file):
+        path = photos.Path(make(photo))
+        path.unlink()
+        assert photos.Path(make(photo)).exists()
 
 
 def test_limits_are_told_in_one_sentence():

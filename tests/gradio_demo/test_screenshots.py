@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 FOLDER = os.environ.get("INPAINT_LENS_SCREENSHOTS")
-EXAMPLE = os.environ.get("INPAINT_LENS_SCREENSHOT_EXAMPLE", "Sailboat")
+EXAMPLE = os.environ.get("INPAINT_LENS_SCREENSHOT_EXAMPLE", "Colorado sign")
 pytestmark = pytest.mark.skipif(not FOLDER, reason="INPAINT_LENS_SCREENSHOTS names no folder")
 
 
@@ -60,7 +60,7 @@ def test_the_comparison(visit):
 
 def test_a_phone_in_the_dark(visit):
     phone = {"width": 390, "height": 844}
-    visitor = begin(visit, viewport=phone, has_touch=True, is_mobile=True, device_scale_factor=2, color_scheme="dark")
+    visitor = begin(visit, viewport=phone, has_touch=True, is_mobile=True, device_scale_factor=1.25, color_scheme="dark")
     visitor.page.locator("#fill").tap()
     visitor.said("explained in")
     visitor.tab("Why")

@@ -87,7 +87,7 @@ def test_a_job_that_is_to_be_kept_outlives_its_listeners(serve, gated_fill):
 
 
 def test_a_stream_that_is_taken_up_again_at_once_keeps_the_job(serve, gated_fill):
-    with serve(ServiceSettings(port=0, leave_s=1.0)) as served:
+    with serve(ServiceSettings(port=0, leave_s=2.0)) as served:
         job, left = served.submit(0), served.submit(1)
         listen_raw(served, left).close()
         listen_raw(served, job).close()

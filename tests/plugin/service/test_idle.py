@@ -6,7 +6,7 @@ from inpaint_lens.plugin.service.settings import ServiceSettings
 
 
 def test_models_are_unloaded_when_nobody_has_asked_for_a_while(connect, until):
-    with connect(ServiceSettings(idle_unload_s=0.3)) as client:
+    with connect(ServiceSettings(idle_unload_s=1.0)) as client:
         job = client.done()
         assert ("telea", "cpu", "") in registry._loaded
         assert until(lambda: not registry._loaded)

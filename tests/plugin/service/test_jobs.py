@@ -206,7 +206,7 @@ def test_a_job_whose_last_listener_left_is_stopped(make_jobs, gate):
 
 
 def test_a_listener_who_comes_back_in_time_keeps_the_job(make_jobs, gate):
-    jobs = make_jobs(leave_s=0.2)
+    jobs = make_jobs(leave_s=0.5)
     job, other = (jobs.submit("fill", gate, ends_with_listeners=True) for _ in range(2))
     with job.listening(), other.listening():
         pass
