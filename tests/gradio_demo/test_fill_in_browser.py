@@ -71,7 +71,8 @@ def test_the_reasons_stand_over_the_fill_and_a_click_explains_one_patch(visit, p
     assert visitor.page.locator("#path-frames img").count() == 4
     visitor.page.get_by_role("slider", name="Point of the path").fill("0")
     visitor.said("0 % of the way", "#path-frames")
-    assert visitor.page.locator("#path-frames img").first.get_attribute("src") != whole
+    changed = "before => document.querySelector('#path-frames img').getAttribute('src') !== before"
+    visitor.page.wait_for_function(changed, arg=whole, timeout=20_000)
 
 
 def test_what_stood_out_is_taken_away_and_both_fills_stand_side_by_side(visit, photo):
@@ -160,11 +161,13 @@ def test_settings_follow_the_backend_and_what_was_typed_stays(visit):
     visitor = visit()
     visitor.choose("isophote")
     visitor.page.get_by_text("About this backend").click()
+    visitor.page.get_by_label("Transport steps").wait_for()
     field = visitor.page.get_by_label("Iterations")
     field.fill("7")
     visitor.choose("total-variation")
     visitor.page.get_by_label("Tolerance percent").wait_for()
     visitor.choose("isophote")
+    visitor.page.get_by_label("Transport steps").wait_for()
     assert visitor.page.get_by_label("Iterations").input_value() == "7"
 
 
