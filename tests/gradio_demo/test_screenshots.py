@@ -60,7 +60,9 @@ def test_the_comparison(visit):
 
 def test_a_phone_in_the_dark(visit):
     phone = {"width": 390, "height": 844}
-    visitor = begin(visit, viewport=phone, has_touch=True, is_mobile=True, device_scale_factor=1.25, color_scheme="dark")
+    visitor = begin(
+        visit, viewport=phone, has_touch=True, is_mobile=True, device_scale_factor=1.25, color_scheme="dark"
+    )
     visitor.page.locator("#fill").tap()
     visitor.said("explained in")
     visitor.tab("Why")
