@@ -74,7 +74,7 @@ def with_mask_file(visit: Visit, painted: Painted, backend: str, limits: Limits)
     data = read(painted.mask_file, painted.mask_name, limits)
     mask = uploaded_mask(data, painted.mask_name or "mask", photo, limits)
     paint = _urls(painted) | {"fill": paint_url(photo, mask)}
-    return easel(photo, painted, paint, guided=backend in guided())
+    return easel(photo, painted, paint, guided=backend in guided(), only=["fill"])
 
 
 def mask_file(visit: Visit, painted: Painted, limits: Limits) -> dict[str, Any]:
@@ -96,7 +96,7 @@ def avoiding(visit: Visit, painted: Painted, backend: str) -> dict[str, Any]:
     if before is not None:
         highlighted |= before
     paint = _urls(painted) | {"avoid": paint_url(shot.photo, highlighted)}
-    return easel(shot.photo, painted, paint, kind="avoid", guided=backend in guided())
+    return easel(shot.photo, painted, paint, kind="avoid", guided=backend in guided(), only=["avoid"])
 
 
 def at_hand(visit: Visit, painted: Painted, limits: Limits) -> Photo:
@@ -124,7 +124,7 @@ def picked(photo: Photo, painter: Any, painted: Painted, mask: Mask, take: bool,
     elif not take:
         mask = np.zeros_like(mask)
     paint = _urls(painted) | {kind: paint_url(photo, mask)}
-    return easel(photo, painted, paint, kind=kind, guided=backend in guided())
+    return easel(photo, painted, paint, kind=kind, guided=backend in guided(), only=[kind])
 
 
 def prepared(visit: Visit, painted: Painted, how: FillOptions, limits: Limits) -> tuple[Photo, Source]:

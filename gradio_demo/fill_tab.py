@@ -22,6 +22,7 @@ from .samples import thumbnails
 from .visits import Visit
 from .widgets import (
     Painted,
+    choice,
     chosen_of,
     examples_row,
     fold,
@@ -53,7 +54,7 @@ class FillTab:
         self._wire()
 
     def _left(self) -> None:
-        self.painter = painter(self.desk.limits.max_bytes, "painter")
+        self.painter = painter(self.desk.limits.max_bytes, backend_choice.guided(), "painter")
         with gr.Row(elem_classes="go"):
             self.backend = gr.Dropdown(
                 backend_choice.choices(),
@@ -66,6 +67,7 @@ class FillTab:
             )
             self.fill = gr.Button("Fill", variant="primary", elem_id="fill", scale=1, min_width=96)
             self.stop = gr.Button("Stop", interactive=False, elem_id="stop", scale=0, min_width=72)
+        self.choice = choice("choice")
         self.status = gr.HTML(note(WELCOME), elem_id="status")
         self.examples = examples_row(thumbnails(), "examples")
         fold("about", "About this backend, and its settings")
@@ -118,13 +120,7 @@ class FillTab:
 
     def _wire_backend(self) -> None:
         self.backend.change(backend_choice.card, self.backend, self.card, **QUICK)
-        # Settings and guide lines follow in the browser, so that nothing typed or painted meanwhile is lost.
-        self.backend.change(
-            None, [self.backend, self.form], self.form, js="(name, value) => ({...value, backend: name})", **QUICK
-        )
-        known = backend_choice.guided()
-        offer = f"(name, value) => ({{...(value || {{}}), guide: {known!r}.includes(name)}})"
-        self.backend.change(None, [self.backend, self.painter], self.painter, js=offer, **QUICK)
+        self.backend.change(None, self.backend, self.choice, js="(name) => name", **QUICK)
 
     def on_upload(self, visit: Visit, painter: Any, backend: str) -> Update:
         """A picture was given."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -184,9 +184,24 @@ def source_of(photo: Photo, painted: Painted, guided: bool) -> Source:
 
 
 def easel(
-    photo: Photo, painted: Painted, paint: Mapping[str, str], *, kind: str = "fill", guided: bool = False
+    photo: Photo,
+    painted: Painted,
+    paint: Mapping[str, str],
+    *,
+    kind: str = "fill",
+    guided: bool = False,
+    only: Sequence[str] | None = None,
 ) -> dict[str, Any]:
-    """A value for the painter: this picture with this paint, the brush of this kind, guide lines offered or not."""
+    """A value for the painter.
+
+    Args:
+        photo: the picture.
+        painted: where it came from.
+        paint: by kind.
+        kind: of the brush.
+        guided: guide lines are offered.
+        only: kinds of paint to take over; the others stay as they are painted by then. None = all.
+    """
     height, width = photo.shown_size
     return {
         "stamp": stamp(),
@@ -201,4 +216,5 @@ def easel(
         "paint": dict(paint),
         "kind": kind,
         "guide": guided,
+        "only": None if only is None else list(only),
     }

@@ -149,9 +149,9 @@ def name_of(value: Any) -> str:
 # Functions, not classes: of every class made from its own, Gradio writes a .pyi file beside the source.
 
 
-def painter(max_bytes: int, elem_id: str) -> gr.HTML:
-    """A picture to paint masks on; see `assets/painter.js` for its value."""
-    return _widget("painter", elem_id, max_bytes=max_bytes)
+def painter(max_bytes: int, guided: list[str], elem_id: str) -> gr.HTML:
+    """A picture to paint masks on, and guide lines for the backends `guided`; see `assets/painter.js` for its value."""
+    return _widget("painter", elem_id, max_bytes=max_bytes, guided=guided)
 
 
 def lens_view(elem_id: str) -> gr.HTML:
@@ -161,7 +161,12 @@ def lens_view(elem_id: str) -> gr.HTML:
 
 def settings_form(specs: dict[str, list[dict[str, Any]]], backend: str, elem_id: str) -> gr.HTML:
     """Fields for what a backend lets people choose; see `assets/settings_form.js`."""
-    return _widget("settings_form", elem_id, value={"backend": backend, "values": {}}, specs=specs)
+    return _widget("settings_form", elem_id, value={"values": {}}, specs=specs, backend=backend)
+
+
+def choice(elem_id: str) -> gr.HTML:
+    """Tells painter and settings form, in the browser, which backend is chosen; its value is the backend's name."""
+    return _widget("choice", elem_id)
 
 
 def examples_row(samples: list[tuple[str, str, str]], elem_id: str) -> gr.HTML:

@@ -15,8 +15,9 @@ from .field import whole_patches
 Float = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
-TEXTURE_WEIGHT = 7.0
-"""How much texture counts against colour; the square is about the 50 of Newson et al. 2017."""
+TEXTURE_WEIGHT = 2.0
+"""How much texture counts against colour. The root of 50 of Newson et al. 2017 is better for rough textures but leaves
+seams in smooth skies."""
 FALL_OFF = 2.0
 """By what factor the confidence falls with each pixel into the hole (Wexler et al. 2007, section 3.4)."""
 LEAST_CONFIDENCE = 1e-4

@@ -15,6 +15,7 @@ from .voting import votes
 COARSE_TURNS, FINE_TURNS = 10, 6
 """How often search and voting alternate on the coarsest level and on the finest."""
 LOCALITY = 10.0
+"""Patches from one end of the picture to the other must be eleven times as alike as those near by."""
 FIRST_ROUNDS = 5
 """Rounds of the first search, which starts at random."""
 SOURCES_ON_THE_WAY = 16

@@ -1,7 +1,8 @@
 // Paint three kinds of masks over a picture. The value is what the server knows:
 //   {stamp, picture, width, height, full_width, full_height, paint: {fill, avoid, guide}, kind, guide, source, sample,
-//    file, mask_file, point, brush}
-// A new stamp means that the server changed something; paint is a PNG as data URL, "" where nothing is painted.
+//    file, mask_file, point, brush, only}
+// A new stamp means that the server changed something, and `only` what kinds of paint, if not all of them. Paint is a PNG
+// as data URL, "" where nothing is painted.
 const COLOURS = { fill: "#ff2d87", avoid: "#2f8bff", guide: "#0fbf74" };
 const STRENGTH = { fill: 0.55, avoid: 0.6, guide: 0.95 };
 const MOST_STEPS = 40;
@@ -17,7 +18,7 @@ let masks = {}, kind = "fill", tool = "brush";
 let view = { scale: 1, x: 0, y: 0, fitted: true };
 let undone = [], done = [];
 let stroke = null, pan = null, pinch = null, waiting = false;
-let spot = null;
+let spot = null, guided = false, paints = {};
 const touches = new Map();
 
 function say(text) { said.textContent = text; said.classList.toggle("shown", Boolean(text)); }
@@ -45,7 +46,7 @@ function draw() {
   ctx.imageSmoothingQuality = "high";
   ctx.drawImage(picture, 0, 0, width, height);
   for (const name of Object.keys(COLOURS)) {
-    if (name === "guide" && !props.value?.guide) continue;
+    if (name === "guide" && !guided) continue;
     if (name === "avoid") drawStriped(ratio); else { ctx.globalAlpha = STRENGTH[name]; ctx.drawImage(masks[name], 0, 0); }
     ctx.globalAlpha = 1;
   }
@@ -175,9 +176,8 @@ function painted(mask) {
   return false;
 }
 function publish(names) {
-  const paint = { ...(props.value?.paint || {}) };
-  for (const name of names) paint[name] = painted(masks[name]) ? masks[name].toDataURL("image/png") : "";
-  props.value = { ...props.value, paint };
+  for (const name of names) paints[name] = painted(masks[name]) ? masks[name].toDataURL("image/png") : "";
+  props.value = { ...props.value, paint: { ...paints } };
   buttons();
 }
 
@@ -196,17 +196,20 @@ async function load(value) {
   if (!value?.picture?.url) { picture = null; width = height = 0; address = ""; element.firstElementChild.classList.remove("full"); refresh(); buttons(); return; }
   const same = value.picture.url === address && picture;
   const shown = same ? picture : await image(value.picture.url);
-  const names = Object.keys(COLOURS);
+  const names = (same && value.only) || Object.keys(COLOURS);
   const loaded = await Promise.all(names.map((name) => (value.paint?.[name] ? image(value.paint[name]) : null)));
   if (stamp !== mine) return;
   if (!same) {
     picture = shown; address = value.picture.url; width = value.width; height = value.height;
     done = []; undone = [];
     masks = Object.fromEntries(names.map((name) => [name, surface()]));
+    paints = {};
     stage.style.setProperty("--ratio", width / height);
     element.firstElementChild.classList.add("full");
   }
-  names.forEach((name, index) => take(name, loaded[index], same));
+  names.forEach((name, index) => { take(name, loaded[index], same); paints[name] = value.paint?.[name] || ""; });
+  props.value = { ...props.value, paint: { ...paints } };
+  guided = Boolean(value.guide);
   say("");
   choose(value.kind || kind);
   buttons();
@@ -285,10 +288,10 @@ async function paste() {
 function buttons() {
   const enable = (act, on) => all(`[data-act=${act}]`).forEach((button) => { button.disabled = !on; });
   enable("undo", done.length); enable("redo", undone.length);
-  enable("clear", Boolean(props.value?.paint?.[kind]));
-  enable("mask-in", picture); enable("mask-out", picture && props.value?.paint?.fill);
+  enable("clear", Boolean(paints[kind]));
+  enable("mask-in", picture); enable("mask-out", picture && paints.fill);
   const guide = find("[data-kind=guide]");
-  guide.hidden = !props.value?.guide;
+  guide.hidden = !guided;
   if (guide.hidden && kind === "guide") choose("fill");
 }
 function check(list, chosen, attribute) {
@@ -298,14 +301,14 @@ function check(list, chosen, attribute) {
   }
 }
 function choose(name) {
-  if (!(name in COLOURS) || (name === "guide" && !props.value?.guide)) return;
+  if (!(name in COLOURS) || (name === "guide" && !guided)) return;
   kind = name;
   element.firstElementChild.dataset.kind = name;
   check(all("[data-kind]:not(section)"), name, "kind");
   if (find("[data-act=clear]")) buttonsLater();
   showRing();
 }
-const buttonsLater = () => queueMicrotask(() => { find("[data-act=clear]").disabled = !props.value?.paint?.[kind]; });
+const buttonsLater = () => queueMicrotask(() => { find("[data-act=clear]").disabled = !paints[kind]; });
 function pick(name) { tool = name; check(all("[data-tool]"), name, "tool"); showRing(); }
 
 function showRing() {
@@ -451,6 +454,10 @@ document.addEventListener("paste", (event) => {
 });
 new ResizeObserver(() => { if (view.fitted) fit(); else refresh(); }).observe(stage);
 
+document.addEventListener("lens-backend", (event) => {
+  guided = (props.guided || []).includes(event.detail);
+  buttons(); refresh();
+});
 watch("value", () => {
   if (props.value?.stamp !== stamp) load(props.value).catch((error) => say("Sorry, " + error.message + "."));
   else { buttons(); refresh(); }

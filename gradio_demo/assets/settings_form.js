@@ -1,5 +1,5 @@
 // One field for each setting of the chosen backend; what was typed for another backend stays.
-// The value: {backend, values: {backend: {name: value}}}; `specs` says what each backend has.
+// The value: {values: {backend: {name: value}}}; `specs` says what each backend has, `backend` which one is chosen first.
 const form = element.querySelector("form");
 let shown = null;
 
@@ -28,13 +28,12 @@ function field(backend, spec) {
   label.append(name, made, help);
   return label;
 }
-function render() {
-  const backend = props.value?.backend;
+function render(backend) {
   if (backend === shown) return;
   shown = backend;
   const specs = props.specs?.[backend] || [];
   form.replaceChildren(...specs.map((spec) => field(backend, spec)));
   if (!specs.length) form.textContent = "This backend has no settings of its own.";
 }
-watch("value", render);
-render();
+document.addEventListener("lens-backend", (event) => render(event.detail));
+render(props.backend);

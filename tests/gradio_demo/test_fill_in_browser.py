@@ -283,3 +283,26 @@ def test_selecting_without_a_model_says_how_to_get_one(visit, photo):
     visitor.page.get_by_role("radio", name="Select by a click").click()
     visitor.stroke((0.5, 0.5))
     assert "inpaint-lens" in visitor.said("To select by click")
+
+
+def test_paint_made_while_something_is_selected_is_not_lost(visit, photo, monkeypatch):
+    def select(picture, points, monitor):
+        time.sleep(1.5)
+        mask = np.zeros(picture.size, bool)
+        mask[20:50, 30:70] = True
+        return Selection(mask, 1.0, "a model of ours")
+
+    monkeypatch.setattr(fill_tab, "select", select)
+    visitor = visit()
+    visitor.open(photo)
+    visitor.page.get_by_role("radio", name="Select by a click").click()
+    visitor.stroke((0.5, 0.5))
+    visitor.said("Selecting")
+    visitor.page.get_by_role("radio", name="Do not use").click()
+    visitor.page.get_by_role("radio", name="Brush").click()
+    visitor.stroke((0.1, 0.9), (0.3, 0.9))
+    visitor.said("Selected")
+    visitor.choose("telea")
+    visitor.fill_only()
+    visitor.page.locator("#fill").click()
+    visitor.said("without what you marked")

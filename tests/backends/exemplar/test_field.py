@@ -91,6 +91,24 @@ def test_a_start_that_points_to_no_source_is_not_kept():
     assert sources[found.rows[hole], found.cols[hole]].all()
 
 
+def test_of_two_equal_sources_locality_takes_the_nearer_one():
+    features = np.zeros((11, 60, 1), np.float32)
+    targets, sources = np.zeros((2, 11, 60), bool)
+    targets[5, 5] = sources[5, 20] = sources[5, 50] = True
+    features[5, 20] = features[5, 50] = 1
+    found = nearest(features, targets, sources, patch=3, rounds=20, locality=10)
+    assert found.cols[5, 5] == 20
+    assert found.distance[5, 5] == pytest.approx(1 / 9 * (1 + 10 * (15 / 60) ** 2), rel=1e-5)
+
+
+def test_locality_does_not_outweigh_a_match_that_is_much_better():
+    features = np.zeros((11, 60, 1), np.float32)
+    targets, sources = np.zeros((2, 11, 60), bool)
+    targets[5, 5] = sources[5, 20] = sources[5, 50] = True
+    features[5, 20], features[5, 50] = 1, 0.1
+    assert nearest(features, targets, sources, patch=3, rounds=20, locality=10).cols[5, 5] == 50
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_the_reach_bounds_how_far_a_match_moves_in_a_round(seed):
     features, hole = scene()
