@@ -8,11 +8,14 @@ import hmac
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
+from anyio import move_on_after
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+DRAIN_S = 10.0
+"""How long a body that is not wanted is read on, so that its sender hears why."""
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _OWN_SITE = ("same-origin", "none")
 
@@ -104,7 +107,11 @@ async def _refuse(
 
 
 class BodyLimit:
-    """Answers 413 to a request body of more than `max_bytes`, told from its header or counted while it comes."""
+    """Answers 413 to a request body of more than `max_bytes`, told from its header or counted while it comes.
+
+    What comes nevertheless is read and dropped first, within limits: a client whose connection is closed while it
+    still sends sees a broken connection, and never the sentence.
+    """
 
     def __init__(self, app: ASGIApp, max_bytes: int) -> None:
         self.app = app
@@ -116,8 +123,11 @@ class BodyLimit:
             await self.app(scope, receive, send)
             return
         sentence = f"The request is larger than {self.max_bytes / 1e6:g} MB: send smaller pictures."
-        length = Headers(scope=scope).get("content-length", "")
+        headers = Headers(scope=scope)
+        length = headers.get("content-length", "")
         if length.isdigit() and int(length) > self.max_bytes:
+            if "expect" not in headers:  # such a client sends nothing before it is told to
+                await _drain(receive, self.max_bytes)
             await _refuse(scope, receive, send, 413, sentence, {"Connection": "close"})
             return
         seen = 0
@@ -127,7 +137,20 @@ class BodyLimit:
             message = await receive()
             seen += len(message.get("body", b""))
             if seen > self.max_bytes:
+                if message.get("more_body"):
+                    await _drain(receive, self.max_bytes)
                 raise HTTPException(413, sentence, {"Connection": "close"})
             return message
 
         await self.app(scope, counted, send)
+
+
+async def _drain(receive: Receive, max_bytes: int) -> None:
+    """Read what is left of a request body and drop it: at most `max_bytes` more, for at most `DRAIN_S` seconds."""
+    seen = 0
+    with move_on_after(DRAIN_S):
+        while seen <= max_bytes:
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if not message.get("more_body"):
+                return

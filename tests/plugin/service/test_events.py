@@ -116,6 +116,13 @@ def test_a_service_that_stops_tells_its_listeners(serve, gated_fill):
     assert last["state"] == "failed" and "submit it again" in last["error"]
 
 
+def test_the_sender_of_an_upload_that_is_too_large_hears_why(serve):
+    with serve(ServiceSettings(port=0, max_bytes=2_000_000)) as served:
+        for _ in range(5):
+            answer = served.client.post("/v1/jobs", files={"picture": ("p.png", b"x" * 3_500_000)})
+            assert answer.status_code == 413 and "larger than" in answer.json()["detail"]
+
+
 def test_an_upload_that_grows_too_large_is_cut_off(serve):
     with serve(ServiceSettings(port=0, max_bytes=100_000)) as served:
 
