@@ -23,7 +23,7 @@ from ..imaging.picture import Picture
 from ..imaging.writing import encode_picture
 from ..plugin.comparison import compare
 from ..plugin.explaining import Explanation, explain
-from ..plugin.files import _step_pictures as step_pictures
+from ..plugin.files import step_pictures
 from ..plugin.filling import Filling
 from ..plugin.operation import Outcome, Source, fill_and_explain
 from ..plugin.request import ExplainOptions, FillOptions

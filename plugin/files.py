@@ -162,14 +162,15 @@ def write_steps(explanation: Explanation, folder: Path, overwrite: bool = False)
         mass = part.mass_by_distance()
         pictures[f"window{window}_mass_by_distance"] = mass_by_distance_chart(mass.distance_px, mass.share)
         for index, step in enumerate(part.steps):
-            for name, pixels in _step_pictures(step).items():
+            for name, pixels in step_pictures(step).items():
                 pictures[f"window{window}_step{index:03d}_{name}"] = pixels
     for name, pixels in pictures.items():
         write_png(pixels, folder / f"{name}.png", overwrite=overwrite)
     return len(pictures)
 
 
-def _step_pictures(step: StepImages) -> dict[str, NDArray[np.uint8]]:
+def step_pictures(step: StepImages) -> dict[str, NDArray[np.uint8]]:
+    """One step along the path as RGB uint8 `[h, w, 3]` by name: input, restored, activation raw and smoothed."""
     activation = np.abs(step.activation)
     smooth = smoothed(activation, "gaussian")
     return {
