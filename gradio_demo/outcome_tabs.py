@@ -74,14 +74,15 @@ class OutcomeTabs:
         """After a fill, before its explanation."""
         shot, first = visit.shot, visit.shots[0]
         update: Update = {
-            self.slider: (before_file(shot.photo), shot.result_file()),
+            self.slider: _through_hole(shot, (before_file(shot.photo), shot.result_file())),
             self.lens: None,
             self.words: "",
             self.frames: note(NO_PATH),
             self.tabs: selected("pair" if shot.avoided and first is not shot else "result"),
         }
         if first is not shot:
-            update |= {self.pair: (first.result_file(), shot.result_file()), self.reasons: _pair(first, shot)}
+            update[self.pair] = _through_hole(shot, (first.result_file(), shot.result_file()))
+            update[self.reasons] = _pair(first, shot)
         else:
             update |= {self.pair: None, self.reasons: note(NO_PAIR)}
         return update
@@ -111,6 +112,13 @@ def _slider(label: str, name: str, height_px: int) -> gr.ImageSlider:
         label=label, type="filepath", format="png", interactive=False, elem_id=name, max_height=height_px,
         buttons=["fullscreen"],
     )  # fmt: skip
+
+
+def _through_hole(shot: Shot, files: tuple[str, str]) -> Any:
+    """Two pictures with the slider on the hole, where they differ."""
+    box = shot.outcome.filling.box
+    middle = 100 * (box.left + box.width / 2) / shot.outcome.filling.picture.size[1]
+    return gr.update(value=files, slider_position=min(95.0, max(5.0, middle)))
 
 
 def on_point(visit: Visit, point: float) -> str:

@@ -85,7 +85,13 @@ def chromium() -> str | None:
 
 
 @pytest.fixture(scope="module")
-def browser():
+def browser_arguments() -> list[str]:
+    """What a module gives its browser besides."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def browser(browser_arguments: list[str]):
     """Headless Chromium; for one module only, since its driver keeps an event loop running in this thread."""
     driver = pytest.importorskip("playwright.sync_api", reason="needs playwright to drive a browser")
     path = chromium()
@@ -93,7 +99,9 @@ def browser():
         assert not os.environ.get("CI"), ".ci/run installs Chromium, and there it has to be found"
         pytest.skip("needs Chromium or Chrome on the PATH")
     with driver.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--headless=new", "--no-sandbox"])
+        browser = playwright.chromium.launch(
+            executable_path=path, args=["--headless=new", "--no-sandbox", *browser_arguments]
+        )
         yield browser
         browser.close()
 
