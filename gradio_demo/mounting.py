@@ -13,6 +13,9 @@ from .gate import put_gate, refuse_addresses
 from .pages import build
 from .theme import HEAD, css, theme
 
+SESSIONS = 400
+"""Visitors and API clients that Gradio remembers at most, about 0.2 MB each; the one longest unseen goes first."""
+
 
 def mount(app: FastAPI, jobs: Jobs, settings: ServiceSettings, path: str = "/") -> gr.Blocks:
     """Add the page to an application.
@@ -20,6 +23,7 @@ def mount(app: FastAPI, jobs: Jobs, settings: ServiceSettings, path: str = "/") 
     Nothing of the machine is served beside what visitors upload and what is made for them; errors name no paths.
     """
     page = build(jobs, settings.limits)
+    page.state_session_capacity = SESSIONS
     gr.mount_gradio_app(app, page, path=path, **look_and_limits(settings))
     # Mounted, Gradio takes the page for one that was not started yet, and then copies any file of the machine that a
     # client names into the folder that it serves.

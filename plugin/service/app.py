@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from ... import __version__
 from ...imaging.errors import InputError, LensError
 from .api import problem, router
+from .ending import Ending, OpenStreams
 from .guards import BodyLimit, Guard
 from .idle import give_back_memory
 from .jobs import Jobs, QueueFull
@@ -69,12 +70,14 @@ def create_app(settings: ServiceSettings, pages: Pages | None = None) -> FastAPI
         lifespan=life,
     )
     app.state.jobs, app.state.settings, app.state.turns = jobs, settings, CapacityLimiter(AT_ONCE)
+    app.state.streams = OpenStreams()
     app.include_router(router)
     _tell_errors(app)
     if pages:
         pages(app, jobs)
     else:
         app.add_api_route("/", lambda: RedirectResponse("/v1/docs"), include_in_schema=False)
+    app.add_middleware(Ending, streams=app.state.streams)
     app.add_middleware(BodyLimit, max_bytes=settings.max_bytes)
     app.add_middleware(Guard, hosts=settings.allowed_hosts, auth=settings.auth, token=settings.token)
     return app

@@ -19,6 +19,8 @@ T = TypeVar("T")
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 SMALLEST_STEP = 0.01
 """Progress by less than this share of the whole is not told, so that listeners are not woken for nothing."""
+TAKE_S = 5.0
+"""Within which a client takes a result after the end of its job."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,12 @@ class Job(Generic[T]):
     def held(self) -> bool:
         """True while `result` is in memory; only the newest results are, so take yours as soon as the job is done."""
         return self._held
+
+    @property
+    def awaited(self) -> bool:
+        """True while someone listens, and for `TAKE_S` after the end, within which listeners take the result."""
+        with self._lock:
+            return self._held and (self._listeners > 0 or time.time() - self.finished_at < TAKE_S)
 
     @property
     def result(self) -> T:

@@ -29,6 +29,9 @@ INTERRUPTED = "The service stopped before this job was done, so it was interrupt
 LEFT = "Stopped, since whoever listened to it left."
 OVERDUE = "Stopped, since it took longer than this service allows: give a smaller picture or fewer steps."
 
+MOST_AWAITED = 4
+"""How many times as many results as are kept may be in memory while their clients are about to take them."""
+
 
 class QueueFull(InputError):
     """As many jobs wait as may wait."""
@@ -259,8 +262,18 @@ class Jobs:
             return
         job.succeed(value)
         self._kept.append(job)
-        while len(self._kept) > self._kept_count:
-            self._kept.popleft().drop()
+        self._drop_old_results()
+
+    def _drop_old_results(self) -> None:
+        """Let results go beyond those that are kept, but not from under whoever is just about to take them."""
+        over = len(self._kept) - self._kept_count
+        for job in list(self._kept):
+            if over <= 0:
+                return
+            if not job.awaited or over > (MOST_AWAITED - 1) * self._kept_count:
+                self._kept.remove(job)
+                job.drop()
+                over -= 1
 
     def _remember(self, job: Job[Any]) -> None:
         """Write how a job ended, with the lock held; one that was deleted meanwhile goes from the disk too."""

@@ -20,13 +20,14 @@ _CONNECTIONS = 256
 
 
 class Server(uvicorn.Server):
-    """uvicorn that stops the jobs first, so that their listeners hear of it and go."""
+    """uvicorn that stops the jobs first, so that their listeners hear of it and go, and then the streams of pages."""
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop jobs, then connections, then the application."""
         app = self.config.app
         if isinstance(app, FastAPI):
             await run_sync(app.state.jobs.close)
+            app.state.streams.end()
         await super().shutdown(sockets)
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from inpaint_lens.imaging.errors import Cancelled, InputError, LensError
+from inpaint_lens.plugin.service import job as job_module
 from inpaint_lens.plugin.service.jobs import INTERRUPTED, Job, Jobs, QueueFull
 
 LIMIT_S = 20.0
@@ -175,7 +176,28 @@ def test_finished_jobs_expire(make_jobs, until):
     assert not job.held
 
 
-def test_only_the_newest_results_stay_in_memory(make_jobs, until):
+def test_results_are_not_let_go_from_under_those_who_wait_for_them(make_jobs):
+    jobs = make_jobs(kept=2, queue=40)
+    made = [jobs.submit("fill", lambda _, index=index: index) for index in range(20)]
+    assert all(job.wait(LIMIT_S) for job in made)
+    held = [job.held for job in made]
+    assert held == [False] * 12 + [True] * 8  # four times as many as are kept
+
+
+def test_a_result_stays_while_someone_listens(make_jobs, monkeypatch):
+    monkeypatch.setattr(job_module, "TAKE_S", 0.0)
+    jobs = make_jobs(kept=1)
+    first = jobs.submit("fill", lambda _: "mine")
+    with first.listening():
+        for _ in range(3):
+            assert jobs.submit("fill", lambda _: "other").wait(LIMIT_S)
+        assert first.result == "mine"
+    assert jobs.submit("fill", lambda _: "last").wait(LIMIT_S)
+    assert not first.held
+
+
+def test_only_the_newest_results_stay_in_memory(make_jobs, until, monkeypatch):
+    monkeypatch.setattr(job_module, "TAKE_S", 0.0)
     jobs = make_jobs(kept=2, finished=3)
     made = [jobs.submit("fill", lambda _, index=index: index) for index in range(4)]
     assert all(job.wait(LIMIT_S) for job in made)
