@@ -30,6 +30,8 @@ KEEP_ALIVE_S = 10.0
 """Silence on a stream of events after which a comment tells that both ends are there."""
 RECONNECT_MS = 300
 """When a browser takes up a broken stream again; before the job is stopped for want of listeners."""
+DOWNLOAD = "download"
+"""The kind of a job that fetches weights, which only a private service has."""
 Name = Annotated[str, Path(max_length=64, description="the `id` of the job")]
 Slug = Annotated[str, Path(max_length=64, description="the layer's `slug`, with .png or .npy")]
 _REFUSALS: dict[int | str, dict[str, Any]] = {
@@ -158,6 +160,14 @@ async def heatmap(request: Request, job_id: Name) -> Response:
     return await _file(request, job_id, Result.heatmap_png, "image/png")
 
 
+@router.get(
+    "/jobs/{job_id}/region.npy", summary="The region of interest as an array", **_made("application/octet-stream")
+)
+async def region(request: Request, job_id: Name) -> Response:
+    """`[H, W]` of uint8, 255 in the region; may be sent as `exclude`. For a job that explains."""
+    return await _file(request, job_id, Result.region_npy, "application/octet-stream")
+
+
 @router.get("/jobs/{job_id}/layers.ora", summary="All layers as OpenRaster", **_made("image/openraster"))
 async def layers(request: Request, job_id: Name) -> Response:
     """For GIMP, Krita and others."""
@@ -242,7 +252,9 @@ def _job(request: Request, name: str) -> Job[Result]:
 
 
 def _result(job: Job[Result]) -> Result:
-    """The result from memory or from its folder; answers 409 where there is none."""
+    """The result from memory or from its folder; answers 409 where there is none, 404 where there never is one."""
+    if job.kind == DOWNLOAD:
+        raise HTTPException(404, "This job fetches weights: it makes no picture.")
     if not job.ended:
         raise HTTPException(409, f"This job is {job.state}: read its events, and come back when it is done.")
     if job.state != "done":
@@ -255,7 +267,7 @@ def _result(job: Job[Result]) -> Result:
 
 def _answer(job: Job[Result]) -> JobAnswer:
     facts = JobAnswer.model_validate(job.snapshot())
-    if facts.state != "done":
+    if facts.state != "done" or facts.kind == DOWNLOAD:
         return facts
     try:
         result = _result(job)
@@ -276,6 +288,7 @@ def _answer(job: Job[Result]) -> JobAnswer:
     ]
     files = ["result.png", "result.npy", "layers.ora", "report.json"]
     files += ["heatmap.png"] if result.heatmap is not None else []
+    files += ["region.npy"] if result.region is not None else []
     sentence = result.report.get("explanation", {}).get("sentence", "")
     return facts.model_copy(update={"files": files, "layers": places, "sentence": sentence})
 

@@ -21,12 +21,36 @@ from ...imaging.openraster import write_ora
 from ...imaging.picture import Picture
 from ...imaging.reading import Limits
 from ...imaging.writing import encode_picture, encode_png
+from ..explaining import Explanation
 from ..files import heatmap_picture
 from ..operation import Outcome, base_pixels
 from .uploads import read_picture_upload
 
 RGB = NDArray[np.uint8]
-_FACTS, _UPLOAD, _FILL, _HEATMAP = "result.json", "upload.bin", "fill.npy", "heatmap.npy"
+_FACTS, _UPLOAD, _FILL, _HEATMAP, _REGION = "result.json", "upload.bin", "fill.npy", "heatmap.npy", "region.npy"
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """The region of interest: `mask` uint8 `[h, w]`, 255 in it, which lies at `offset` (top, left) in a picture of
+    `size` (height, width).
+    """
+
+    mask: NDArray[np.uint8]
+    offset: tuple[int, int]
+    size: tuple[int, int]
+
+    @classmethod
+    def of(cls, explanation: Explanation, size: tuple[int, int]) -> Region:
+        """The region of an explanation, no larger than what the backend saw."""
+        return cls(explanation.region * np.uint8(255), (explanation.box.top, explanation.box.left), size)
+
+    def whole(self) -> NDArray[np.uint8]:
+        """`[H, W]`, as large as the picture."""
+        mask = np.zeros(self.size, np.uint8)
+        (top, left), (height, width) = self.offset, self.mask.shape
+        mask[top : top + height, left : left + width] = self.mask
+        return mask
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +65,7 @@ class Result:
         heatmap: RGB `[h, w, 3]`; None if nothing was explained.
         report: plain values for JSON.
         limits: under which the upload was decoded.
+        region: of interest; None if nothing was explained.
     """
 
     upload: bytes
@@ -50,6 +75,7 @@ class Result:
     heatmap: RGB | None
     report: dict[str, Any]
     limits: Limits
+    region: Region | None = None
 
     @classmethod
     def of(cls, outcome: Outcome, upload: bytes, limits: Limits) -> Result:
@@ -63,6 +89,7 @@ class Result:
             heatmap_picture(outcome) if outcome.explanation else None,
             outcome.report(),
             limits,
+            Region.of(outcome.explanation, filling.hole.size) if outcome.explanation else None,
         )
         made.__dict__["picture"] = filling.picture  # so that it need not be put together again
         return made
@@ -97,6 +124,10 @@ class Result:
         """The heatmap as PNG; None if nothing was explained."""
         return None if self.heatmap is None else encode_png(self.heatmap)
 
+    def region_npy(self) -> bytes | None:
+        """The region of interest as `.npy`, as large as the picture; None if nothing was explained."""
+        return None if self.region is None else npy_bytes(self.region.whole())
+
     def ora(self) -> bytes:
         """Picture and layers as OpenRaster."""
         with tempfile.TemporaryDirectory(prefix="inpaint-lens-") as folder:
@@ -116,6 +147,7 @@ class Result:
             "layers": places,
             "report": self.report,
             "limits": [self.limits.max_pixels, self.limits.max_bytes],
+            "region": None if self.region is None else [self.region.offset, self.region.size],
         }
         (folder / _UPLOAD).write_bytes(self.upload)
         np.save(folder / _FILL, self.fill, allow_pickle=False)
@@ -123,6 +155,8 @@ class Result:
             np.save(folder / f"layer{index}.npy", layer.pixels, allow_pickle=False)
         if self.heatmap is not None:
             np.save(folder / _HEATMAP, self.heatmap, allow_pickle=False)
+        if self.region is not None:
+            np.save(folder / _REGION, self.region.mask, allow_pickle=False)
         (folder / _FACTS).write_text(json.dumps(facts, allow_nan=False))
 
     @classmethod
@@ -136,7 +170,9 @@ class Result:
             )
             heatmap = _array(folder / _HEATMAP) if (folder / _HEATMAP).exists() else None
             upload, fill = (folder / _UPLOAD).read_bytes(), _array(folder / _FILL)
-            return cls(upload, fill, Box(*facts["box"]), layers, heatmap, facts["report"], Limits(*facts["limits"]))
+            region = _region(folder, facts.get("region"))
+            box, limits = Box(*facts["box"]), Limits(*facts["limits"])
+            return cls(upload, fill, box, layers, heatmap, facts["report"], limits, region)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise LensError("The result of this job is no longer here: submit it again.") from error
 
@@ -157,6 +193,11 @@ def npy_bytes(array: NDArray[Any]) -> bytes:
 def _array(path: Path) -> NDArray[Any]:
     """An array whose values are read when they are looked at."""
     return np.load(path, mmap_mode="r", allow_pickle=False)
+
+
+def _region(folder: Path, place: Any) -> Region | None:
+    """What was saved of a region at `place`, its offset and the picture's size; an older result has none."""
+    return Region(_array(folder / _REGION), tuple(place[0]), tuple(place[1])) if place else None
 
 
 def _look(fact: dict[str, Any]) -> tuple[float, str]:
