@@ -1,4 +1,4 @@
-"""What GIMP runs in: an environment that is not for other programs, or the sandbox of a Flatpak."""
+"""What GIMP runs in: an environment that is not for other programs, or the sandbox of a Flatpak or Snap."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PASSED_STARTS = ("LC_", "XDG_", "HF_", "INPAINT_LENS_", "CUDA_", "OMP_")
 _TO_HOST = ("HF_", "INPAINT_LENS_", "CUDA_", "OMP_")
 _TRIAL_S = 30.0
 _BY_HAND = (
-    "This GIMP is a Flatpak, which may not start other programs: run `inpaint-lens gimp worker` in a terminal, then "
+    "This GIMP is a {kind}, which may not start other programs: run `inpaint-lens gimp worker` in a terminal, then "
     "try again."
 )
 
@@ -50,11 +50,13 @@ def command(settings: Settings) -> list[str]:
     """What starts the service.
 
     Raises:
-        Trouble: its Python is gone, or cannot be run from inside a Flatpak.
+        Trouble: its Python is gone, or cannot be run from inside a Flatpak or Snap.
     """
     plain = [settings.python, "-m", MODULE, "--folder", settings.folder]
     if in_flatpak(os.environ):
         return plain if _works([settings.python, "-c", f"import {MODULE}"]) else _on_the_host(plain)
+    if os.environ.get("SNAP") and not _works([settings.python, "-c", f"import {MODULE}"]):
+        raise Trouble(_BY_HAND.format(kind="Snap"))
     if not Path(settings.python).exists():
         raise Trouble(
             f"The Python of Inpaint Lens, {settings.python}, is gone: install inpaint-lens again, then run "
@@ -68,7 +70,7 @@ def _on_the_host(plain: list[str]) -> list[str]:
     passed = {name: value for name, value in clean_environment(os.environ).items() if name.startswith(_TO_HOST)}
     wrapper = ["flatpak-spawn", "--host", *(f"--env={name}={value}" for name, value in passed.items())]
     if not _works([*wrapper, "true"]):
-        raise Trouble(_BY_HAND)
+        raise Trouble(_BY_HAND.format(kind="Flatpak"))
     return wrapper + plain
 
 

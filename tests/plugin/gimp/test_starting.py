@@ -12,7 +12,7 @@ from inpaint_lens.plugin.gimp.lens.errors import Stopped, Trouble
 from inpaint_lens.plugin.gimp.lens.folder import address_in, last_line
 from inpaint_lens.plugin.gimp.lens.settings import Settings
 from inpaint_lens.plugin.gimp.lens.starting import connect
-from inpaint_lens.plugin.gimp.lens.surroundings import clean_environment
+from inpaint_lens.plugin.gimp.lens.surroundings import clean_environment, command
 
 STAND_IN = """#!{python}
 import http.server, json, os, socketserver, sys, time
@@ -230,6 +230,13 @@ def test_a_flatpak_starts_the_service_on_the_host_where_it_may(flatpak, stand_in
     join(settings)
     last = asked.read_text().splitlines()[-1]
     assert last.startswith("--host --env=") and "--env=HF_HOME=/models" in last and settings.python in last
+
+
+def test_a_snap_that_may_not_says_what_to_do(monkeypatch):
+    monkeypatch.setenv("SNAP", "/snap/gimp/500")
+    settings = Settings("/nowhere/python", "0", "/nowhere")
+    with pytest.raises(Trouble, match="Snap.*gimp worker"):
+        command(settings)
 
 
 def test_a_flatpak_that_may_not_says_what_to_do(flatpak, stand_in):
