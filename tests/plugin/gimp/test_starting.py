@@ -235,7 +235,7 @@ def test_a_flatpak_starts_the_service_on_the_host_where_it_may(flatpak, stand_in
 def test_a_snap_that_may_not_says_what_to_do(monkeypatch):
     monkeypatch.setenv("SNAP", "/snap/gimp/500")
     settings = Settings("/nowhere/python", "0", "/nowhere")
-    with pytest.raises(Trouble, match="Snap.*gimp worker"):
+    with pytest.raises(Trouble, match=r"Snap.*gimp worker"):
         command(settings)
 
 
