@@ -237,7 +237,7 @@ def _vips(picture: Picture) -> pyvips.Image:
 
 
 def _encode_png(picture: Picture, notes: list[str]) -> bytes:
-    data = bytes(cast(bytes, _vips(picture).pngsave_buffer(compression=6, keep=_KEEP_XMP | _KEEP_ICC)))
+    data = bytes(cast(bytes, _vips(picture).pngsave_buffer(compression=3, filter="sub", keep=_KEEP_XMP | _KEEP_ICC)))
     return metadata.with_png_exif(data, picture.exif) if picture.exif else data
 
 
