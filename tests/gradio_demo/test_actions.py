@@ -276,7 +276,9 @@ def test_results_reach_the_page_in_its_own_values(made):
     both = Visit(photo=made.photo, shots=[made.shot, second])
     update = tabs.filled(both)
     assert update[tabs.tabs]["selected"] == "pair"
-    assert update[tabs.pair] == (made.shot.result_file(), second.result_file())
+    assert update[tabs.pair]["value"] == (made.shot.result_file(), second.result_file())
+    box, width = made.shot.outcome.filling.box, made.photo.picture.size[1]
+    assert box.left / width < update[tabs.pair]["slider_position"] / 100 < (box.left + box.width) / width
 
 
 def test_the_painter_gets_the_example_with_its_mask():
