@@ -1,5 +1,8 @@
 """How close a fill is to the original: PSNR, SSIM, L1 and LPIPS, inside the hole and over the whole picture.
 
+The measures are those of torchmetrics and of the `lpips` package; here they are told where to look. torchmetrics takes
+seconds to import, so that happens at the first measure.
+
 Pictures are uint8, or float in 0 to 1, RGB `[H, W, 3]`; holes are bool `[H, W]`, True = was filled. All measures have
 a data range of 1.
 """
@@ -7,12 +10,14 @@ a data range of 1.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from math import inf, isfinite, log10
+from math import isfinite
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ..imaging.errors import InputError
 from .inputs import Mask, Picture, checked
@@ -20,9 +25,8 @@ from .inputs import Mask, Picture, checked
 if TYPE_CHECKING:
     from .perceptual import Lpips
 
-SSIM_SIGMA_PX = 1.5
 SSIM_RADIUS_PX = 5
-SSIM_C1, SSIM_C2 = 0.01**2, 0.03**2
+"""Reach of the Gaussian window of 11 x 11 pixels."""
 SMALLEST_SSIM_SIDE_PX = 2 * SSIM_RADIUS_PX + 1
 
 
@@ -72,15 +76,17 @@ def psnr(result: Picture, original: Picture, hole: Mask | None = None) -> float:
     Raises:
         InputError: sizes or types differ from the above, or the hole is empty.
     """
-    first, second = checked(result, original, hole)
-    error = float(np.square(first - second)[... if hole is None else hole].mean())
-    return -10 * log10(error) if error else inf
+    from torchmetrics.functional.image import peak_signal_noise_ratio
+
+    first, second = _chosen(result, original, hole)
+    return float(peak_signal_noise_ratio(first, second, data_range=1.0))
 
 
 def l1(result: Picture, original: Picture, hole: Mask | None = None) -> float:
     """Mean absolute difference, 0 to 1; arguments and errors as in `psnr`."""
-    first, second = checked(result, original, hole)
-    return float(np.abs(first - second)[... if hole is None else hole].mean())
+    from torchmetrics.functional import mean_absolute_error
+
+    return float(mean_absolute_error(*_chosen(result, original, hole)))
 
 
 def ssim(result: Picture, original: Picture, hole: Mask | None = None) -> float:
@@ -101,35 +107,41 @@ def ssim(result: Picture, original: Picture, hole: Mask | None = None) -> float:
     Raises:
         InputError: sizes or types differ from the above, or the hole is empty.
     """
+    return _mean_similarity(_similarity(result, original, hole), hole)
+
+
+def _chosen(result: Picture, original: Picture, hole: Mask | None) -> tuple[Tensor, Tensor]:
+    """The values that count, float64 in 0 to 1, in any shape."""
     first, second = checked(result, original, hole)
-    if min(first.shape[:2]) < SMALLEST_SSIM_SIDE_PX:
+    where = ... if hole is None else hole
+    return torch.from_numpy(first[where]), torch.from_numpy(second[where])
+
+
+def _similarity(result: Picture, original: Picture, hole: Mask | None) -> NDArray[np.float32]:
+    """SSIM of each pixel, mean over channels, `[H, W]`: equation 13 of the paper."""
+    from torchmetrics.functional.image import structural_similarity_index_measure
+
+    first, second = checked(result, original, hole)
+    height, width = first.shape[:2]
+    if min(height, width) < SMALLEST_SSIM_SIDE_PX:
         raise InputError(
             f"SSIM needs pictures of at least {SMALLEST_SSIM_SIDE_PX} × {SMALLEST_SSIM_SIDE_PX} pixels, but this one "
-            f"has {first.shape[1]} × {first.shape[0]}; leave SSIM out for it."
+            f"has {width} × {height}; leave SSIM out for it."
         )
-    similarity = _ssim_map(first, second)
-    return float(_inner(similarity).mean() if hole is None else similarity[hole].mean())
+    # In double precision it takes fifteen times as long. In single, a pixel of a flat, bright area is off by up to
+    # 2e-3, the mean over the hole of a photograph by less than 2e-4 and over all of it by less than 1e-5.
+    one, other = (torch.from_numpy(picture.transpose(2, 0, 1)[None].astype(np.float32)) for picture in (first, second))
+    similarity = structural_similarity_index_measure(one, other, data_range=1.0, return_full_image=True)[1]
+    values = similarity[0].mean(0).numpy()
+    window = np.ones((SMALLEST_SSIM_SIDE_PX, SMALLEST_SSIM_SIDE_PX), np.uint8)
+    differs = cv2.dilate((first != second).any(axis=2).astype(np.uint8), window)
+    return np.where(differs > 0, values, 1)
 
 
-def _ssim_map(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
-    """SSIM of each pixel, mean over channels, `[H, W]`: equation 13 of the paper with its K1 and K2."""
-    mean_1, mean_2 = _local_mean(first), _local_mean(second)
-    variance_1 = np.maximum(_local_mean(first * first) - mean_1 * mean_1, 0)
-    variance_2 = np.maximum(_local_mean(second * second) - mean_2 * mean_2, 0)
-    covariance = _local_mean(first * second) - mean_1 * mean_2
-    above = (2 * mean_1 * mean_2 + SSIM_C1) * (2 * covariance + SSIM_C2)
-    below = (mean_1 * mean_1 + mean_2 * mean_2 + SSIM_C1) * (variance_1 + variance_2 + SSIM_C2)
-    return (above / below).mean(axis=2)
-
-
-def _local_mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    side = SMALLEST_SSIM_SIDE_PX
-    blurred = cv2.GaussianBlur(values, (side, side), SSIM_SIGMA_PX, borderType=cv2.BORDER_REFLECT_101)
-    return np.asarray(blurred, dtype=np.float64)
-
-
-def _inner(similarity: NDArray[np.float64]) -> NDArray[np.float64]:
-    return similarity[SSIM_RADIUS_PX:-SSIM_RADIUS_PX, SSIM_RADIUS_PX:-SSIM_RADIUS_PX]
+def _mean_similarity(similarity: NDArray[np.float32], hole: Mask | None) -> float:
+    reach = SSIM_RADIUS_PX
+    area = similarity[reach:-reach, reach:-reach] if hole is None else similarity[hole]
+    return float(area.mean(dtype=np.float64))
 
 
 def score(result: Picture, original: Picture, hole: Mask, lpips: Lpips | None = None) -> Scores:
@@ -144,8 +156,15 @@ def score(result: Picture, original: Picture, hole: Mask, lpips: Lpips | None = 
     Raises:
         InputError: sizes or types differ from the above, or the hole is empty.
     """
-    inside, whole = lpips.measure(result, original, hole) if lpips else (None, None)
+    inside, whole = (lpips.inside(result, original, hole), lpips.whole(result, original)) if lpips else (None, None)
+    similarity = _similarity(result, original, hole)
     return Scores(
-        Measures(psnr(result, original, hole), ssim(result, original, hole), l1(result, original, hole), inside),
-        Measures(psnr(result, original), ssim(result, original), l1(result, original), whole),
+        _measures(result, original, hole, similarity, inside), _measures(result, original, None, similarity, whole)
     )
+
+
+def _measures(
+    result: Picture, original: Picture, hole: Mask | None, similarity: NDArray[np.float32], distance: float | None
+) -> Measures:
+    means = psnr(result, original, hole), _mean_similarity(similarity, hole), l1(result, original, hole)
+    return Measures(*means, distance)

@@ -9,7 +9,6 @@ from typing import Literal
 import lpips as lpips_package
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ..imaging.errors import InputError, MissingError, WeightsError
@@ -42,62 +41,56 @@ class Lpips:
                 f"The LPIPS weights {weights} are not there; download them, give another file, or leave LPIPS out."
             )
         self.device = torch.device(device)
-        self._net = _empty_network(net)
-        _load(self._net, Path(weights), net)
-        self._net.to(self.device).eval().requires_grad_(False)
+        state = _state(_empty_network(net, spatial=False), Path(weights), net)
+        # The package decides by an attribute whether it averages; two networks on the same tensors need no switching.
+        self._averaged, self._spatial = (self._network(net, state, spatial) for spatial in (False, True))
+
+    def _network(self, net: str, state: dict[str, Tensor], spatial: bool) -> lpips_package.LPIPS:
+        network = _empty_network(net, spatial)
+        network.load_state_dict(state, assign=True)
+        return network.to(self.device).eval().requires_grad_(False)
 
     def whole(self, result: Picture, original: Picture) -> float:
-        """The standard LPIPS: per layer the mean over that layer's own positions, summed over layers.
+        """The standard LPIPS, `lpips.LPIPS(spatial=False)`: per layer the mean over that layer's own positions.
 
-        Equal to `lpips.LPIPS(spatial=False)`. The mean of the spatial map is close but not equal (1e-4 of it
-        apart at 64 x 64 pixels), because upsampling weighs positions at the edge differently.
+        The mean of the spatial map is close but not equal (1e-4 of it apart at 64 x 64 pixels), because upsampling
+        weighs positions at the edge differently.
 
         Raises:
             InputError: sizes or types differ from the module's, or a side is below 32 pixels.
         """
-        return self.measure(result, original, None)[1]
+        return float(self._run(self._averaged, result, original, None))
 
     def inside(self, result: Picture, original: Picture, hole: Mask) -> float:
         """Mean over the hole's pixels of the spatial map, `lpips.LPIPS(spatial=True)`; errors as in `whole`."""
-        return self.measure(result, original, hole)[0]
+        local = self._run(self._spatial, result, original, hole)[0, 0].double().cpu().numpy()
+        return float(local[hole].mean())
 
-    def measure(self, result: Picture, original: Picture, hole: Mask | None) -> tuple[float, float]:
-        """`inside` and `whole` from one pass of the network; without a hole the mean of the map over all pixels."""
-        first, second = checked(result, original, hole)
-        if min(first.shape[:2]) < SMALLEST_LPIPS_SIDE_PX:
+    def _run(self, network: lpips_package.LPIPS, result: Picture, original: Picture, hole: Mask | None) -> Tensor:
+        """What the package makes of both pictures, `[1, 1, 1, 1]` or `[1, 1, H, W]`."""
+        pictures = checked(result, original, hole)
+        height, width = pictures[0].shape[:2]
+        if min(height, width) < SMALLEST_LPIPS_SIDE_PX:
             raise InputError(
                 f"LPIPS needs pictures of at least {SMALLEST_LPIPS_SIDE_PX} × {SMALLEST_LPIPS_SIDE_PX} pixels, but "
-                f"this one has {first.shape[1]} × {first.shape[0]}; leave LPIPS out for it."
+                f"this one has {width} × {height}; leave LPIPS out for it."
             )
+        images = [torch.from_numpy(picture.transpose(2, 0, 1)[None].astype(np.float32)) for picture in pictures]
         with torch.inference_mode():
-            layers = self._layers(first, second)
-            spatial = sum(lpips_package.upsample(layer, first.shape[:2]) for layer in layers)
-            whole = sum(float(lpips_package.spatial_average(layer)) for layer in layers)
-        local = torch.as_tensor(spatial)[0, 0].double().cpu().numpy()
-        return float(local.mean() if hole is None else local[hole].mean()), whole
-
-    def _layers(self, first: NDArray[np.float64], second: NDArray[np.float64]) -> list[Tensor]:
-        """Distance at each position of each layer, `[1, 1, h, w]`: the terms of equation 1 before averaging."""
-        features = []
-        for picture in (first, second):
-            image = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None].float().to(self.device)
-            features.append(self._net.net(self._net.scaling_layer(2 * image - 1)))
-        return [
-            head((lpips_package.normalize_tensor(one) - lpips_package.normalize_tensor(other)) ** 2)
-            for head, one, other in zip(self._net.lins, *features, strict=True)
-        ]
+            return network(*(image.to(self.device) for image in images), normalize=True)
 
 
-def _empty_network(net: str) -> lpips_package.LPIPS:
+def _empty_network(net: str, spatial: bool) -> lpips_package.LPIPS:
     if net not in ("alex", "vgg"):
         raise InputError(f"There is no LPIPS network called {net!r}; take 'alex' or 'vgg'.")
     # On the meta device nothing is allocated and the global random generator is left alone.
     with warnings.catch_warnings(), torch.device("meta"):
         warnings.filterwarnings("ignore", category=UserWarning, module="torchvision")
-        return lpips_package.LPIPS(net=net, pretrained=False, pnet_rand=True, spatial=True, verbose=False)
+        return lpips_package.LPIPS(net=net, pretrained=False, pnet_rand=True, spatial=spatial, verbose=False)
 
 
-def _load(network: lpips_package.LPIPS, weights: Path, net: str) -> None:
+def _state(network: lpips_package.LPIPS, weights: Path, net: str) -> dict[str, Tensor]:
+    """The tensors of the file under the package's own names, single precision."""
     given = load_state_dict(weights)
     if not any(key.startswith("lin") for key in given):
         given |= load_state_dict(BUNDLED_HEADS / f"{net}.pth")
@@ -111,8 +104,7 @@ def _load(network: lpips_package.LPIPS, weights: Path, net: str) -> None:
             f"{weights} does not hold LPIPS weights for {net!r}: {', '.join(wrong[:3])}{' ...' * (len(wrong) > 3)} "
             "missing or of another shape; take the file that belongs to this network."
         )
-    state = {key: expected[key] if key not in file_names else given[file_names[key]].float() for key in expected}
-    network.load_state_dict(state, assign=True)
+    return {key: given[file_names[key]].float() if key in file_names else expected[key] for key in expected}
 
 
 def _file_name(key: str) -> str:

@@ -84,7 +84,7 @@ def test_the_hole_scores_the_mean_of_the_packages_spatial_map(network, official)
 
 
 def test_equal_pictures_are_at_distance_zero(network):
-    assert network.measure(noise(), noise(), block()) == (0, 0)
+    assert network.inside(noise(), noise(), block()) == network.whole(noise(), noise()) == 0
 
 
 def test_the_distance_does_not_depend_on_the_order(network):
@@ -117,7 +117,7 @@ def test_heads_in_the_packages_own_file_go_where_the_package_puts_them(tmp_path,
     tensors = load_file(weights) | bundled_heads()
     save_file(tensors, tmp_path / "mixed.safetensors")
     reference = lpips.LPIPS(net="alex", pretrained=True, pnet_rand=True, verbose=False)
-    loaded, expected = Lpips(tmp_path / "mixed.safetensors")._net.state_dict(), reference.state_dict()
+    loaded, expected = Lpips(tmp_path / "mixed.safetensors")._averaged.state_dict(), reference.state_dict()
     for name in expected:
         if name.startswith("lin"):
             assert torch.equal(loaded[name], expected[name])
@@ -168,7 +168,7 @@ def test_a_torchvision_file_takes_the_heads_of_the_package(weights, tmp_path):
     torch.save(tensors | {"classifier.1.weight": torch.zeros(2, 2)}, tmp_path / "alexnet.pth")
     save_file(tensors | bundled_heads_by_name(), tmp_path / "whole.safetensors")
     two, one = Lpips(tmp_path / "alexnet.pth"), Lpips(tmp_path / "whole.safetensors")
-    assert two.measure(noise(0), noise(1), block()) == one.measure(noise(0), noise(1), block())
+    assert two.whole(noise(0), noise(1)) == one.whole(noise(0), noise(1))
 
 
 def bundled_heads_by_name():
