@@ -9,10 +9,40 @@ import sys
 from collections.abc import Sequence
 
 from . import __version__
-from .commands import backends, compare, convert, demo, doctor, download, explain, faithfulness, fill, select, serve
+from .commands import (
+    backends,
+    bench,
+    compare,
+    convert,
+    demo,
+    doctor,
+    download,
+    explain,
+    faithfulness,
+    fill,
+    gimp,
+    select,
+    serve,
+    train,
+)
 from .imaging.errors import LensError
 
-VERBS = (fill, select, explain, compare, faithfulness, backends, download, convert, serve, doctor, demo)
+VERBS = (
+    fill,
+    select,
+    explain,
+    compare,
+    faithfulness,
+    bench,
+    train,
+    backends,
+    download,
+    convert,
+    serve,
+    gimp,
+    doctor,
+    demo,
+)
 
 
 def build_parser() -> argparse.ArgumentParser:

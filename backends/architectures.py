@@ -41,6 +41,8 @@ DISCRIMINATORS: tuple[tuple[str, str], ...] = (
     ("the discriminator of Pluralistic image completion", f"{NETS}picnet_discriminator:discriminator"),
 )
 """Title and builder of networks that training needs and that fill nothing, so that their weights are recognised."""
+EMBEDDED: tuple[tuple[str, str, str], ...] = (("lens-small", "LensSmall", f"{NETS}lens_small:generator"),)
+"""Backend, title and builder of networks whose weights are part of the package and can be replaced by a file."""
 
 LEAST_SHARE = 0.3
 """Weights look like those of a network if they share this much of all their keys."""
@@ -79,6 +81,8 @@ def architectures() -> Iterator[Architecture]:
         for builder, weights in zip(backend.networks, backend.weights, strict=False):
             title = backend.title if len(backend.weights) == 1 else f"{backend.title}: {weights}"
             yield Architecture(title, builder, backend.name, weights)
+    for backend, title, builder in EMBEDDED:
+        yield Architecture(title, builder, backend, backend)
     for title, builder in DISCRIMINATORS:
         yield Architecture(title, builder)
 
@@ -198,7 +202,7 @@ def resolve(paths: Sequence[str | Path], backend: str | None = None) -> tuple[st
 
 def _place(path: Path, backend: str | None) -> tuple[str, str]:
     """Backend and catalog entry of one file."""
-    if backend is not None and not info(backend).networks:
+    if backend is not None and not any(one.backend == backend for one in architectures()):
         if len(info(backend).weights) != 1:
             raise InputError(f"{backend} takes no weights file: leave --weights away, or --backend.")
         return backend, info(backend).weights[0]

@@ -23,7 +23,7 @@ def say(text: str) -> None:
 @contextmanager
 def progress(title: str) -> Iterator[Monitor]:
     """A monitor that Ctrl-C cancels and that draws a bar on standard error where that is a terminal."""
-    with _cancelled_by_interrupt() as token:
+    with cancelled_by_interrupt() as token:
         if not sys.stderr.isatty():
             yield Monitor(token=token)
             return
@@ -40,7 +40,7 @@ def progress(title: str) -> Iterator[Monitor]:
 
 
 @contextmanager
-def _cancelled_by_interrupt() -> Iterator[CancelToken]:
+def cancelled_by_interrupt() -> Iterator[CancelToken]:
     """A token that the first Ctrl-C sets; a second one interrupts at once.
 
     The first raises nothing by itself: raised while a native library calls back into Python, it would be lost.

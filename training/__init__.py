@@ -1,1 +1,1 @@
-"""Training: pictures, holes, losses, and the script that trains the embedded network."""
+"""Training: `config` says what, `recipes` how, `trainer` does it; pictures, holes and losses are files of their own."""

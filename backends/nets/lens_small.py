@@ -12,6 +12,8 @@ Three published ideas in one fully convolutional network:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -216,3 +218,11 @@ class LensSmall(nn.Module):
         up = self.up_full(up, torch.cat([stem, detail], 1))
         change = self.out(F.silu(self.refine(up))).float()
         return smooth + change[:, :3] + torch.sigmoid(change[:, 3:]) * detail
+
+
+def generator(shapes: Mapping[str, tuple[int, ...]]) -> LensSmall:
+    """The network that weights of these shapes belong to; the published one for an empty mapping."""
+    if not shapes:
+        return LensSmall()
+    blocks = {key.split(".")[1] for key in shapes if key.startswith("blocks.")}
+    return LensSmall(channels=shapes["to_eighth.weight"][0], blocks=len(blocks))
