@@ -21,6 +21,20 @@ LENS_SMALL = (
         paper="fast Fourier convolutions (Chi 2020), contextual residual aggregation (Yi 2020)",
         advice="works at once and can be explained by every method; best for small and middle-sized holes",
     ),
+    BackendInfo(
+        name="lens-fine",
+        title="LensFine, texture copied from the picture under the guidance of lens-small",
+        loader="inpaint_lens.backends.lens_fine:load",
+        licence="Apache-2.0",
+        commercial_use=True,
+        size_rule=SizeRule(minimum=32, multiple_of=16, largest=512),
+        differentiable=True,
+        stochastic=True,
+        learned=True,
+        gpu=True,
+        paper="Hertzmann et al. 2001, Image Analogies; Wexler et al. 2007, Space-Time Completion of Video",
+        advice="as sharp as copied patches and as close to the truth as lens-small; can be explained by every method",
+    ),
 )
 CLASSICAL = (
     BackendInfo(

@@ -62,7 +62,7 @@ def synthesise(
     for step, depth in enumerate(reversed(range(len(levels)))):
         part = monitor.part(effort[step] / effort[-1], effort[step + 1] / effort[-1])
         if step:
-            field = _finer(field, levels[depth])
+            field = finer(field, levels[depth])
             _paint(levels[depth], field)
         field = _settle(levels[depth], field, _turns(levels, depth), rounds, seed + 1000 * (depth + 1), part)
     sources, weights = votes(field, hole, levels[0].confidence(), patch=patch, keep=SOURCES_AT_THE_END)
@@ -116,7 +116,7 @@ def _paint(level: Level, field: Field) -> None:
     level.features[level.hole] = painted
 
 
-def _finer(field: Field, level: Level) -> Field:
+def finer(field: Field, level: Level) -> Field:
     """The field of the coarser level at the finer one: each pixel matches the same corner of the doubled match."""
     height, width = level.hole.shape
     rows, cols = np.indices((height, width), np.int32)

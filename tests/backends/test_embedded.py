@@ -11,7 +11,7 @@ from inpaint_lens.imaging.errors import Cancelled, WeightsError
 from inpaint_lens.imaging.monitor import Monitor
 from torch import nn
 
-EMBEDDED = ("lens-small", "telea", "navier-stokes", "patchmatch")
+EMBEDDED = ("lens-small", "lens-fine", "telea", "navier-stokes", "patchmatch")
 
 
 @pytest.mark.parametrize("name", EMBEDDED)
