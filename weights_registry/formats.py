@@ -35,10 +35,11 @@ def kind_of(path: Path) -> str:
         return _kind_of_zip(path)
     if head.startswith(LEGACY_TORCH):
         return "pytorch"
-    if len(head) > 2 and head[0] == 0x80 and 2 <= head[1] <= pickle.HIGHEST_PROTOCOL:
-        return "pickle"
+    # First, since the length of a header may begin like a pickle.
     if len(head) > 9 and int.from_bytes(head[:8], "little") < 1 << 27 and head[8:9] == b"{":
         return "safetensors"
+    if len(head) > 2 and head[0] == 0x80 and 2 <= head[1] <= pickle.HIGHEST_PROTOCOL:
+        return "pickle"
     # An ONNX file is a protobuf that begins with its version, field 1, a small number.
     return "onnx" if len(head) > 2 and head[0] == 0x08 and head[1] < 0x40 else "unknown"
 

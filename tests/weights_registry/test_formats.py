@@ -51,6 +51,15 @@ def same(state: dict) -> bool:
     return state.keys() == STATE.keys() and all(torch.equal(state[key], STATE[key]) for key in STATE)
 
 
+@pytest.mark.parametrize("length", [0x280, 0x380, 0x480, 0x580])
+def test_a_header_whose_length_begins_like_a_pickle_is_still_safetensors(tmp_path, length):
+    path = tmp_path / "weights.safetensors"
+    header = b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'.ljust(length)
+    path.write_bytes(length.to_bytes(8, "little") + header + bytes(4))
+    assert kind_of(path) == "safetensors"
+    assert load_state_dict(path)["a"].shape == (1,)
+
+
 def test_each_kind_is_known_by_its_content(tmp_path):
     save_file(STATE, tmp_path / "safetensors")
     torch.save(STATE, tmp_path / "pytorch")
