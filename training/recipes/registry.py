@@ -10,7 +10,19 @@ from ..config import Config
 from .protocol import Recipe
 
 RECIPES = {
+    "aot_gan": "inpaint_lens.training.recipes.aot_gan:AotGanRecipe",
+    "context_encoder": "inpaint_lens.training.recipes.context_encoder:ContextEncoderRecipe",
+    "deepfill_v1": "inpaint_lens.training.recipes.deepfill_v1:DeepFillV1Recipe",
+    "deepfill_v2": "inpaint_lens.training.recipes.deepfill_v2:DeepFillV2Recipe",
+    "dual_path": "inpaint_lens.training.recipes.dual_path:DualPathRecipe",
+    "edgeconnect": "inpaint_lens.training.recipes.edgeconnect:CompletionRecipe",
+    "edgeconnect_edges": "inpaint_lens.training.recipes.edgeconnect:EdgeRecipe",
+    "glcic": "inpaint_lens.training.recipes.glcic:GlcicRecipe",
     "inpainting": "inpaint_lens.training.recipes.inpainting:InpaintingRecipe",
+    "pconv": "inpaint_lens.training.recipes.pconv:PconvRecipe",
+    "quality_words": "inpaint_lens.training.recipes.quality_words:QualityWordsRecipe",
+    "restoration": "inpaint_lens.training.recipes.restoration:RestorationRecipe",
+    "restoration_by_words": "inpaint_lens.training.recipes.restoration_by_words:RestorationByWordsRecipe",
 }
 """`module:class` by name; the class is called with the configuration of the run."""
 
