@@ -145,7 +145,11 @@ def fill(
     name, files = _name(backend, weights)
     how = FillOptions(name, device, seed, grow, feather, context, match_border, refine, settings or {}, files)
     machine = _backend(backend, how, convention, multiple_of)
-    return Result(fill_and_explain(_source(image, mask, exclude, guide), how, None, monitor, machine))
+    return Result(
+        fill_and_explain(
+            _source(image, mask, exclude, guide, machine.info.task == "restore"), how, None, monitor, machine
+        )
+    )
 
 
 def explain(
@@ -241,9 +245,9 @@ def _backend(
     return CustomBackend(backend, convention, multiple_of)
 
 
-def _source(image: Image, mask: Image, exclude: Image | None, guide: Image | None) -> Source:
+def _source(image: Image, mask: Image, exclude: Image | None, guide: Image | None, whole: bool = False) -> Source:
     picture = read_picture(image) if isinstance(image, str | PathLike) else Picture.from_array(image)
-    hole = Hole.from_array(_mask_array(mask), picture.size)
+    hole = Hole.from_array(_mask_array(mask), picture.size, whole)
     barred = None if exclude is None else threshold(_mask_array(exclude), picture.size)
     return Source(picture, hole, barred, None if guide is None else drawn_lines(_mask_array(guide), picture.size))
 

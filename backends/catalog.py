@@ -125,4 +125,20 @@ CLASSICAL = (
         advice="smooth continuation of shades and slopes into scratches and small holes",
     ),
 )
-BUILT_IN = LENS_SMALL + NETWORKS + CLASSICAL + INFOS
+RESTORATION = (
+    BackendInfo(
+        name="restore",
+        title="Restoration: a network trained by `feedback` that improves what is selected",
+        loader="inpaint_lens.backends.restoration:load",
+        licence="that of the weights you give",
+        commercial_use=False,
+        task="restore",
+        learned=True,
+        gpu=True,
+        differentiable=True,
+        weights=("restore",),
+        paper="Chen et al. 2022, Simple Baselines for Image Restoration",
+        advice="removes blur, noise, scratches and missing parts; give weights that you have trained or NAFNet's own",
+    ),
+)
+BUILT_IN = LENS_SMALL + NETWORKS + CLASSICAL + INFOS + RESTORATION

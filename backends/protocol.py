@@ -47,6 +47,7 @@ class BackendInfo:
         name: what users type.
         title: one short line for lists.
         licence: SPDX name of the weights' (or the library's) licence.
+        task: `fill`: it invents what it may not see; `restore`: it improves what it is shown, the hole says where.
         commercial_use: whether that licence allows commercial use.
         size_rule: sizes that the backend accepts.
         differentiable: gradients flow from output to input, so every attribution method works.
@@ -75,6 +76,7 @@ class BackendInfo:
     licence: str
     commercial_use: bool
     size_rule: SizeRule = field(default_factory=SizeRule)
+    task: Literal["fill", "restore"] = "fill"
     differentiable: bool = False
     stochastic: bool = False
     learned: bool = False

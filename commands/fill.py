@@ -61,6 +61,7 @@ def _fill_one(
     options: argparse.Namespace, photo: Path, mask: Path, output: Path, monitor: Monitor, stem: str = ""
 ) -> list[str]:
     """Fill one picture and write all that was asked for, beside it under `stem`; returns what to tell."""
+    from ..backends.registry import info
     from ..imaging.writing import format_of
     from ..plugin import files, operation
 
@@ -72,7 +73,7 @@ def _fill_one(
     files.check_outputs([path for place in places for path in place.values()], options.overwrite)
     how = fill_options(options)
     why = explain_options(options, how.backend) if options.explain else None
-    source = files.read_source(photo, mask, options.exclude, options.guide)
+    source = files.read_source(photo, mask, options.exclude, options.guide, whole=info(how.backend).task == "restore")
     outcomes = operation.candidates(source, how, why, monitor, count=options.candidates)
     return [
         line

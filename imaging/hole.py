@@ -19,31 +19,36 @@ THRESHOLD = 128
 
 @dataclass(frozen=True, eq=False)
 class Hole:
-    """Pixels to fill: `mask` `[H, W]`, True = fill this. Never empty and never the whole picture."""
+    """Pixels to fill: `mask` `[H, W]`, True = fill this. Never empty.
+
+    Never the whole picture either, unless `whole` says that this may be: for restoring, which sees what is there.
+    """
 
     mask: Mask
+    whole: bool = False
 
     def __post_init__(self) -> None:
         if self.mask.ndim != 2 or self.mask.dtype != np.bool_:
             raise InputError(f"A hole is a bool array [H, W], not {self.mask.dtype} {list(self.mask.shape)}.")
         if not self.mask.any():
             raise InputError("The mask is empty: paint the part to fill white (on black) and try again.")
-        if self.mask.all():
+        if self.mask.all() and not self.whole:
             raise InputError("The mask covers the whole picture: leave some of the picture to fill from.")
 
     @classmethod
-    def from_array(cls, mask: NDArray[np.generic], size: Size | None = None) -> Hole:
+    def from_array(cls, mask: NDArray[np.generic], size: Size | None = None, whole: bool = False) -> Hole:
         """Threshold a mask once, before anything is resized.
 
         Args:
             mask: `[H, W]` (or `[H, W, 1]`): bool, or integers with white = hole (128 and more of 255; for integer
                 masks with no value above 1, 1 = hole), or floats in [0, 1] (0.5 and more = hole).
             size: height and width that the mask must have.
+            whole: whether it may cover all of the picture.
 
         Raises:
             InputError: wrong shape, wrong size, not finite, empty, or everything.
         """
-        return cls(threshold(mask, size))
+        return cls(threshold(mask, size), whole)
 
     @property
     def size(self) -> Size:
@@ -65,9 +70,9 @@ class Hole:
         if px <= 0:
             return self
         grown = dilate(self.mask, px)
-        if grown.all():
+        if grown.all() and not self.whole:
             raise InputError(f"Grown by {px} pixels, the hole covers the whole picture: grow it less.")
-        return Hole(grown)
+        return Hole(grown, self.whole)
 
     def groups(self) -> list[Box]:
         """Boxes of the connected parts (8-neighbourhood), from top to bottom."""

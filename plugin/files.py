@@ -25,10 +25,15 @@ from .operation import Outcome, Source, base_pixels, view_of
 from .sources import over, sources_rgba
 
 
-def read_source(photo: Path, mask: Path, exclude: Path | None = None, guide: Path | None = None) -> Source:
-    """Read a picture, its masks and drawn lines; raises `InputError` with one sentence for what cannot be used."""
+def read_source(
+    photo: Path, mask: Path, exclude: Path | None = None, guide: Path | None = None, whole: bool = False
+) -> Source:
+    """Read a picture, its masks and drawn lines; raises `InputError` with one sentence for what cannot be used.
+
+    `whole` says that the mask may cover all of the picture, which is for backends that restore.
+    """
     picture = read_picture(photo)
-    hole = Hole.from_array(read_mask_array(mask), picture.size)
+    hole = Hole.from_array(read_mask_array(mask), picture.size, whole)
     barred = None if exclude is None else threshold(read_mask_array(exclude), picture.size)
     lines = None if guide is None else drawn_lines(read_mask_array(guide), picture.size)
     return Source(picture, hole, barred, lines)

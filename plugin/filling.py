@@ -89,12 +89,14 @@ def fill_candidates(
     extras(backend.info, options.settings, guide)
     if count > 1 and not backend.info.stochastic:
         raise InputError(f"{backend.info.name} makes the same fill for every seed: leave --candidates away.")
+    if hole.mask.all() and backend.info.task == "fill":
+        raise InputError("The mask covers the whole picture: leave some of the picture to fill from.")
     kept = None if exclude is None or not exclude.any() else exclude & ~hole.mask
     grown = hole.grow(options.grow_px)
     if kept is not None:
-        grown = Hole(grown.mask & ~kept)
+        grown = Hole(grown.mask & ~kept, hole.whole)
     soft = dilate(grown.mask, options.feather_px)
-    if soft.all():
+    if soft.all() and backend.info.task == "fill":
         raise InputError("The hole and its soft border cover the whole picture: give a smaller --feather.")
     scene = Scene(picture, soft, None if kept is None else kept & ~soft, guide)
     jobs = [replace(options, seed=options.seed + index) for index in range(count)]

@@ -64,14 +64,14 @@ def filled_views(
     """All windows filled, once for each job; jobs differ in their seed only."""
     soft, options = scene.soft, jobs[0]
     hidden = soft if scene.barred is None else soft | scene.barred
-    windows = windows_for(hidden, Hole(soft).groups(), backend.info.size_rule, options.context_px)
+    windows = windows_for(hidden, Hole(soft, whole=True).groups(), backend.info.size_rule, options.context_px)
     windows = [window for window in windows if soft[window.core.slices].any()]
     done: list[list[View]] = [[] for _ in jobs]
     for index, window in enumerate(windows):
         part = monitor.part(index / len(windows), (index + 1) / len(windows))
         part.report("filling", 0.0)
         given = _extras(scene, window, backend, options)
-        pairs = [_view(scene, window, earlier) for earlier in done]
+        pairs = [_view(scene, window, earlier, backend.info.task == "restore") for earlier in done]
         views = [replace(view, extras=given) for view, _ in pairs]
         outputs = _outputs(views, backend, [job.seed for job in jobs], part)
         for view, (_, crop), output, earlier in zip(views, pairs, outputs, done, strict=True):
@@ -85,8 +85,11 @@ def _extras(scene: Scene, window: Window, backend: Backend, options: FillOptions
     return extras(backend.info, options.settings, guide)
 
 
-def _view(scene: Scene, window: Window, done: list[View]) -> tuple[View, Float]:
-    """What the backend may see now, the picture with what earlier windows filled; and that at full resolution."""
+def _view(scene: Scene, window: Window, done: list[View], restores: bool) -> tuple[View, Float]:
+    """What the backend may see now, the picture with what earlier windows filled; and that at full resolution.
+
+    A backend that restores sees what is under the hole.
+    """
     box = window.box
     crop = scene.picture.to_srgb(box.top, box.left, box.height, box.width).copy()
     hole = scene.soft[box.slices].copy()
@@ -96,6 +99,8 @@ def _view(scene: Scene, window: Window, done: list[View]) -> tuple[View, Float]:
     core[window.core.relative_to(box).clamp(box.size).slices] = True
     barred_crop = None if scene.barred is None else scene.barred[box.slices]
     hidden = hole if barred_crop is None else hole | barred_crop
+    if restores:
+        hidden = np.zeros_like(hole) if barred_crop is None else barred_crop
     # A backend that looks where it should not finds nothing there.
     crop[hidden] = 0
     height, width = window.scaled
