@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .terminal import say
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
 PACKAGES = ("fastapi", "python_multipart", "uvicorn")
 PAGES = "gradio"
+TRAINING = ("accelerate", "sqlalchemy")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--queue", metavar="N", type=int, default=16, help="jobs that may wait (default 16)")
     parser.add_argument("--no-pages", action="store_true", help="only the interface for programs, /v1")
     parser.add_argument("--allow-remote", action="store_true", help="let other machines in without a password")
+    parser.add_argument(
+        "--tasks",
+        metavar="DIR",
+        type=Path,
+        help="show the tab Train, over the feedback trainings in this folder; data sets lie in DIR/data",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -47,13 +56,14 @@ def run(options: argparse.Namespace) -> int:
         spool=default_spool(options.host, options.port),
     )
     settings.check()
+    _check_tasks(options, settings)
     from ..plugin.service.server import address, listen
 
     with listen(settings) as socket:
         from ..plugin.service.app import create_app
         from ..plugin.service.server import make_server
 
-        app = create_app(settings, None if options.no_pages else _pages(settings))
+        app = create_app(settings, None if options.no_pages else _pages(settings, options.tasks))
         say(f"Inpaint Lens is at {address(settings, socket)} (for programs: /v1/docs). Ctrl-C stops it.")
         sys.stdout.flush()
         with contextlib.suppress(KeyboardInterrupt):  # raised again by uvicorn when all is stopped
@@ -62,10 +72,28 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _pages(settings: ServiceSettings) -> Pages:
+def _pages(settings: ServiceSettings, tasks: Path | None) -> Pages:
     from ..gradio_demo import mount
 
-    return lambda app, jobs: mount(app, jobs, settings)
+    return lambda app, jobs: mount(app, jobs, settings, tasks=tasks)
+
+
+def _check_tasks(options: argparse.Namespace, settings: ServiceSettings) -> None:
+    """Raise `InputError` where anyone could start trainings, and `MissingError` where packages are not installed."""
+    if options.tasks is None:
+        return
+    from importlib.util import find_spec
+
+    from ..imaging.errors import InputError, MissingError
+
+    if options.no_pages:
+        raise InputError("--tasks adds a page, and --no-pages leaves all pages out: take one of them.")
+    if "SPACE_ID" in os.environ:
+        raise InputError("--tasks lets visitors train on this machine, so it is not for a Space: leave it out.")
+    if options.allow_remote and not settings.auth:
+        raise InputError("--tasks with --allow-remote needs a password: give --auth USER:PASSWORD too.")
+    if any(find_spec(name) is None for name in TRAINING):
+        raise MissingError("--tasks needs packages for feedback training: pip install 'inpaint-lens[feedback]'")
 
 
 def _check_packages(pages: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -17,12 +18,13 @@ SESSIONS = 400
 """Visitors and API clients that Gradio remembers at most, about 0.2 MB each; the one longest unseen goes first."""
 
 
-def mount(app: FastAPI, jobs: Jobs, settings: ServiceSettings, path: str = "/") -> gr.Blocks:
+def mount(app: FastAPI, jobs: Jobs, settings: ServiceSettings, path: str = "/", tasks: Path | None = None) -> gr.Blocks:
     """Add the page to an application.
 
-    Nothing of the machine is served beside what visitors upload and what is made for them; errors name no paths.
+    Nothing of the machine is served beside what visitors upload, what is made for them, and pictures of the tasks below
+    `tasks` where it is given; errors name no paths.
     """
-    page = build(jobs, settings.limits)
+    page = build(jobs, settings.limits, tasks)
     page.state_session_capacity = SESSIONS
     gr.mount_gradio_app(app, page, path=path, **look_and_limits(settings))
     # Mounted, Gradio takes the page for one that was not started yet, and then copies any file of the machine that a

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -23,12 +24,13 @@ MOST_AT_ONCE = 64
 """Events that may wait in Gradio's own queue; the queue that counts is that of the jobs."""
 
 
-def build(jobs: Jobs, limits: Limits) -> gr.Blocks:
+def build(jobs: Jobs, limits: Limits, tasks: Path | None = None) -> gr.Blocks:
     """The page over a queue of jobs.
 
     Args:
         jobs: runs everything.
         limits: what is too large to open.
+        tasks: folder of the tasks of feedback training; None = no such tab.
     """
     desk = Desk(jobs, limits)
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(1800, 3600), fill_width=True) as page:
@@ -38,6 +40,9 @@ def build(jobs: Jobs, limits: Limits) -> gr.Blocks:
                 tab = FillTab(desk)
             with gr.Tab("Compare", id="compare-tab"):
                 comparison = CompareTab(desk, tab)
+            if tasks is not None:
+                with gr.Tab("Train", id="train-tab"):
+                    _train_tab(tasks, limits)
             with gr.Tab("How it works", id="help-tab"):
                 gr.HTML(asset("help.html"), elem_id="help")
         add_endpoints(desk)
@@ -45,6 +50,12 @@ def build(jobs: Jobs, limits: Limits) -> gr.Blocks:
     page.state_session_capacity = MOST_VISITS
     page.queue(max_size=MOST_AT_ONCE, default_concurrency_limit=MOST_AT_ONCE)
     return page
+
+
+def _train_tab(tasks: Path, limits: Limits) -> None:
+    from .feedback.tab import FeedbackTab  # needs packages that the other tabs do without
+
+    FeedbackTab(tasks, limits)
 
 
 def _choices() -> list[dict[str, Any]]:
