@@ -40,6 +40,7 @@ _MM_PER_INCH = 25.4
 _UNSTATED_DPI = (72.0, 72.0)
 """libvips always writes a resolution, and 25.4 dots per inch if it is told none: prints a metre wide."""
 _KEEP_XMP, _KEEP_ICC = 2, 8
+_FILTER_SUB = 16
 """Bits of `VipsForeignKeep`; EXIF is written here instead, since libvips would rebuild it."""
 _VIPS_FORMATS = {np.dtype(np.uint8): "uchar", np.dtype(np.uint16): "ushort", np.dtype(np.float32): "float"}
 
@@ -237,7 +238,9 @@ def _vips(picture: Picture) -> pyvips.Image:
 
 
 def _encode_png(picture: Picture, notes: list[str]) -> bytes:
-    data = bytes(cast(bytes, _vips(picture).pngsave_buffer(compression=3, filter="sub", keep=_KEEP_XMP | _KEEP_ICC)))
+    data = bytes(
+        cast(bytes, _vips(picture).pngsave_buffer(compression=3, filter=_FILTER_SUB, keep=_KEEP_XMP | _KEEP_ICC))
+    )
     return metadata.with_png_exif(data, picture.exif) if picture.exif else data
 
 
