@@ -40,8 +40,9 @@ _MM_PER_INCH = 25.4
 _UNSTATED_DPI = (72.0, 72.0)
 """libvips always writes a resolution, and 25.4 dots per inch if it is told none: prints a metre wide."""
 _KEEP_XMP, _KEEP_ICC = 2, 8
-_FILTER_SUB = 16
 """Bits of `VipsForeignKeep`; EXIF is written here instead, since libvips would rebuild it."""
+_FILTER_SUB = 16
+"""Bit of `VipsForeignPngFilter`: differences to the pixel on the left, which suit photographs."""
 _VIPS_FORMATS = {np.dtype(np.uint8): "uchar", np.dtype(np.uint16): "ushort", np.dtype(np.float32): "float"}
 
 
