@@ -3,6 +3,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 from inpaint_lens.training.config import Config, parse_config
 
 
@@ -12,6 +13,12 @@ def write_pictures(folder: Path, count: int = 8, size: tuple[int, int] = (40, 52
         noise = np.random.default_rng(number).integers(0, 256, (5, 6, 3), dtype=np.uint8)
         cv2.imwrite(str(folder / f"picture{number}.png"), cv2.resize(noise, (size[1], size[0])))
     return folder
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """Networks that a test makes are the same each time."""
+    torch.manual_seed(0)
 
 
 @pytest.fixture
