@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..imaging.errors import InputError
-from .settings import as_table, number, one_of, read_settings, to_toml
+from .settings import apply_change, as_table, number, one_of, read_settings, to_toml
 
 
 @dataclass(frozen=True)
@@ -173,23 +173,8 @@ def read_config(path: Path, changes: Sequence[str] = ()) -> Config:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is no valid TOML file ({error}).") from error
     for change in changes:
-        _apply(table, change)
+        apply_change(table, change, "SECTION.NAME=VALUE, for example trainer.steps=500")
     return parse_config(table)
-
-
-def _apply(table: dict[str, Any], change: str) -> None:
-    place, equals, text = change.partition("=")
-    *sections, name = [part.strip() for part in place.split(".")]
-    if not equals or not sections or not all((*sections, name)):
-        raise InputError(f"'{change}' is no setting: write SECTION.NAME=VALUE, for example trainer.steps=500.")
-    for section in sections:
-        table = table.setdefault(section, {})
-        if not isinstance(table, dict):
-            raise InputError(f"'{change}' cannot be set: '{section}' is no section.")
-    try:
-        table[name] = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        table[name] = text.strip()
 
 
 def parse_config(table: Mapping[str, Any]) -> Config:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import tomllib
 import types
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, field, fields, is_dataclass
@@ -148,3 +149,29 @@ def _literal(value: Any) -> str:
     if isinstance(value, list):
         return f"[{', '.join(_literal(one) for one in value)}]"
     return repr(value)
+
+
+def apply_change(table: dict[str, Any], change: str, form: str) -> None:
+    """Set `name=value` or `section.name=value`; the value is written as in TOML, and a text may go without quotes.
+
+    Args:
+        table: as a TOML file holds it; changed in place.
+        change: what is to be set.
+        form: how it is to be written, with an example; one that begins with SECTION asks for a section.
+
+    Raises:
+        InputError: it has another form, or names a section that is a value.
+    """
+    place, equals, text = change.partition("=")
+    *sections, name = [part.strip() for part in place.split(".")]
+    lacking = form.startswith("SECTION") and not sections
+    if not equals or lacking or not all((*sections, name)):
+        raise InputError(f"'{change}' is no setting: write {form}.")
+    for section in sections:
+        table = table.setdefault(section, {})
+        if not isinstance(table, dict):
+            raise InputError(f"'{change}' cannot be set: '{section}' is no section.")
+    try:
+        table[name] = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        table[name] = text.strip()

@@ -10,7 +10,7 @@ from typing import Any
 
 from ...imaging.errors import InputError, MissingError
 from ...imaging.writing import write_bytes
-from ..settings import as_table, number, one_of, read_settings, to_toml
+from ..settings import apply_change, as_table, number, one_of, read_settings, to_toml
 
 FILE = "task.toml"
 STAGES = ("first", "third", "second")
@@ -150,24 +150,8 @@ def table_of(table: dict[str, Any], changes: Sequence[str] = ()) -> TaskSettings
         InputError: a change that is none, or settings that are wrong.
     """
     for change in changes:
-        apply_change(table, change)
+        apply_change(table, change, "NAME=VALUE, for example loss=mse or first.steps=500")
     return parse_task(table)
-
-
-def apply_change(table: dict[str, Any], change: str) -> None:
-    """Set `name=value` or `section.name=value`; the value is written as in TOML, and a text may go without quotes."""
-    place, equals, text = change.partition("=")
-    *sections, name = [part.strip() for part in place.split(".")]
-    if not equals or not all((*sections, name)):
-        raise InputError(f"'{change}' is no setting: write NAME=VALUE, for example loss=mse or first.steps=500.")
-    for section in sections:
-        table = table.setdefault(section, {})
-        if not isinstance(table, dict):
-            raise InputError(f"'{change}' cannot be set: '{section}' is no section.")
-    try:
-        table[name] = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        table[name] = text.strip()
 
 
 def read_task(folder: Path) -> TaskSettings:
