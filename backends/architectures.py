@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ..imaging.errors import InputError, MissingError, WeightsError
-from ..weights_registry.formats import load_state_dict
+from ..weights_registry.formats import load_state_dict, load_weights
 from .registry import backends, info
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -76,15 +76,18 @@ def find_builder(where: str) -> Builder:
 
 
 def architectures() -> Iterator[Architecture]:
-    """All known networks: those of the backends, other packages' included, then the discriminators."""
+    """All known networks: the discriminators, then those of the backends, other packages' included.
+
+    A discriminator that a backend uses comes twice, first as one that fills nothing: alone it tells no backend.
+    """
+    for title, builder in DISCRIMINATORS:
+        yield Architecture(title, builder)
     for backend in backends().values():
         for builder, weights in zip(backend.networks, backend.weights, strict=False):
             title = backend.title if len(backend.weights) == 1 else f"{backend.title}: {weights}"
             yield Architecture(title, builder, backend.name, weights)
     for backend, title, builder in EMBEDDED:
         yield Architecture(title, builder, backend, backend)
-    for title, builder in DISCRIMINATORS:
-        yield Architecture(title, builder)
 
 
 def shapes_of(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
@@ -116,12 +119,17 @@ def identify(state: Mapping[str, Tensor], backend: str | None = None) -> Archite
         except MissingError:  # a network of an optional package that is not installed
             continue
         both = keys & set(known)
-        # Of networks with the same keys the one with more equal shapes is nearer.
-        same = sum(tuple(state[key].shape) == known[key] for key in both) / max(1, len(both))
+        # Of networks with the same keys the one with more equal sides of tensors is nearer, whatever its width.
+        same = sum(_equal_sides(tuple(state[key].shape), known[key]) for key in both) / max(1, len(both))
         found = len(both) / len(keys | set(known)) * (0.9 + 0.1 * same)
         if found > share:
             best, share = architecture, found
     return best
+
+
+def _equal_sides(shape: tuple[int, ...], other: tuple[int, ...]) -> float:
+    """Share of the sides of two tensors that are equal."""
+    return sum(map(int.__eq__, shape, other)) / max(1, len(shape), len(other))
 
 
 def fitted(builder: str, state: Mapping[str, Tensor], name: str) -> nn.Module:
@@ -152,6 +160,20 @@ def fitted(builder: str, state: Mapping[str, Tensor], name: str) -> nn.Module:
     return network.float().eval()
 
 
+def own_weights(name: str) -> dict[str, Tensor]:
+    """Parameters of a catalog entry as `load_weights`; of a file with several networks of a backend, its own.
+
+    Such a file holds each network under the name of its entry, with a dot between.
+    """
+    return part_of(load_weights(name), name)
+
+
+def part_of(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    """What lies under the name of a catalog entry; everything where nothing does."""
+    inside = {key.removeprefix(f"{name}."): value for key, value in state.items() if key.startswith(f"{name}.")}
+    return inside or dict(state)
+
+
 def _misfit(state: Mapping[str, Tensor], wanted: Shapes, name: str) -> str:
     """What is wrong with weights, and whose they may be."""
     lacking = [key for key in wanted if key not in state]
@@ -174,7 +196,10 @@ def _advice(likely: Architecture | None, name: str) -> str:
     if likely is None or (likely.backend and likely.weights == name):
         return "Give the file that belongs to it."
     if not likely.backend:
-        return f"These look like weights of {likely.title}, which judges fills and makes none: give the generator's."
+        users = [backend.name for backend in backends().values() if likely.builder in backend.networks]
+        more = f", or the files of all networks of --backend {users[0]}" if users else ""
+        judging = f"These look like weights of {likely.title}, which judges fills and makes none"
+        return f"{judging}: give the generator's{more}."
     return f"These look like weights of {likely.title}: take --backend {likely.backend}."
 
 
@@ -182,7 +207,8 @@ def resolve(paths: Sequence[str | Path], backend: str | None = None) -> tuple[st
     """Which backend weights files are for, and which catalog entry each of them stands in for.
 
     Args:
-        paths: safetensors files or files of tensors saved by torch, of one backend.
+        paths: safetensors files or files of tensors saved by torch, of one backend; see `own_weights` for files that
+            hold several networks.
         backend: the backend if it is known; files of other formats need it.
 
     Raises:
@@ -191,29 +217,34 @@ def resolve(paths: Sequence[str | Path], backend: str | None = None) -> tuple[st
     """
     files: dict[str, str] = {}
     for path in paths:
-        backend, entry = _place(Path(path), backend)
-        if entry in files:
-            raise InputError(f"{path} and {files[entry]} are both weights of '{entry}': give one of them.")
-        files[entry] = str(path)
+        backend, entries = _places(Path(path), backend)
+        for entry in entries:
+            if entry in files:
+                raise InputError(f"{path} and {files[entry]} are both weights of '{entry}': give one of them.")
+            files[entry] = str(path)
     if backend is None:
         raise InputError("No weights file is named: give one.")
     return backend, files
 
 
-def _place(path: Path, backend: str | None) -> tuple[str, str]:
-    """Backend and catalog entry of one file."""
+def _places(path: Path, backend: str | None) -> tuple[str, tuple[str, ...]]:
+    """Backend of one file, and the catalog entries whose place it takes: one for each network in it."""
     if backend is not None and not any(one.backend == backend for one in architectures()):
         if len(info(backend).weights) != 1:
             raise InputError(f"{backend} takes no weights file: leave --weights away, or --backend.")
-        return backend, info(backend).weights[0]
+        return backend, info(backend).weights
     if not path.is_file():
         raise InputError(f"There is no file {path}: check --weights.")
     if path.suffix.lower() == ".onnx":
         raise InputError(f"{path.name} is an ONNX graph, which does not say what it is: name it with --backend.")
     state = load_state_dict(path)
+    names = {key.partition(".")[0] for key in state}
+    for one in backends().values():
+        if len(names) > 1 and names <= set(one.weights) and backend in (None, one.name):
+            return one.name, tuple(sorted(names))
     found = identify(state, backend)
     if found is not None and found.backend:
-        return found.backend, found.weights
+        return found.backend, (found.weights,)
     likely = identify(state)
     if likely is None:
         names = ", ".join(dict.fromkeys(one.backend for one in architectures() if one.backend))

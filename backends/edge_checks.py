@@ -9,19 +9,23 @@ asked after the picture is painted, with the grey of the fill.
 from __future__ import annotations
 
 import copy
+import hashlib
 import logging
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from threading import Lock
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..imaging.errors import WeightsError
 from ..imaging.monitor import Monitor
-from ..weights_registry.formats import load_weights
-from .architectures import fitted
+from .architectures import fitted, own_weights
 from .edgeconnect import EdgeConnect, from_state_dicts, grey
 from .nets.spectral_norm import with_right_vectors
 from .network import hidden_pixels
@@ -36,6 +40,27 @@ THRESHOLDS = (0.5, 0.3)
 """Likelihoods from which a generated pixel is taken for an edge."""
 SPECK_PX = 5
 """Edges in the hole with fewer pixels, joined to nothing known, are no contours."""
+KEPT = 256
+"""Calls whose choice of edges is remembered, so that explaining or reporting a fill does not check it again."""
+CHANNELS = (2, 3)
+"""Of what the discriminators of edges and of pictures see."""
+
+
+@runtime_checkable
+class Checking(Protocol):
+    """A backend that makes several candidates of a fill, judges them, and tells what it thinks of each."""
+
+    def checks(
+        self,
+        image: Tensor,
+        hole: Tensor,
+        *,
+        exclude: Tensor | None = None,
+        guide: Tensor | None = None,
+        settings: Mapping[str, Value] | None = None,
+    ) -> list[list[dict[str, Any]]]:
+        """All candidates of each picture of a call with the same arguments, dropped ones too, as plain values."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -66,6 +91,37 @@ class Trial:
         return {name: getattr(self, name) for name in kept}
 
 
+@dataclass(frozen=True)
+class Choice:
+    """What became of the candidates of one call.
+
+    Attributes:
+        reports: of all candidates of each picture; `chosen` says which one is the fill.
+        packed: bits of the chosen edges.
+        shape: of the chosen edges, `[N, 1, H, W]`.
+    """
+
+    reports: list[list[dict[str, Any]]]
+    packed: NDArray[np.uint8]
+    shape: tuple[int, ...]
+
+    @classmethod
+    def of(cls, trials: Sequence[Sequence[Trial]]) -> Choice:
+        """The best candidate of each picture."""
+        taken = [best(of_one) for of_one in trials]
+        reports = [
+            [{**trial.report(), "chosen": trial is one} for trial in of_one]
+            for of_one, one in zip(trials, taken, strict=True)
+        ]
+        edges = torch.cat([one.edges for one in taken]).cpu().numpy() > 0.5
+        return cls(reports, np.packbits(edges), edges.shape)
+
+    def edges(self, like: Tensor) -> Tensor:
+        """The chosen edges in {0, 1}, of the type and on the device of `like`."""
+        bits = np.unpackbits(self.packed, count=int(np.prod(self.shape)))
+        return torch.from_numpy(bits.reshape(self.shape)).to(like)
+
+
 class CheckedEdgeConnect:
     """EdgeConnect that tries several edge maps and drops those that its discriminators do not believe.
 
@@ -80,7 +136,9 @@ class CheckedEdgeConnect:
     def __init__(self, info: BackendInfo, plain: EdgeConnect, judges: Sequence[nn.Module]) -> None:
         self.info, self.plain, self.device = info, plain, plain.device
         self.judges = [judge.eval().requires_grad_(False).to(plain.device) for judge in judges]
-        self._edges: Tensor | None = None
+        self._held: tuple[Tensor, Tensor, Tensor | None] | None = None
+        self._choices: OrderedDict[str, Choice] = OrderedDict()
+        self._lock = Lock()
 
     def __call__(
         self,
@@ -94,20 +152,62 @@ class CheckedEdgeConnect:
         settings: Mapping[str, Value] | None = None,
     ) -> Tensor:
         """See `EdgeConnect.__call__`; the fill is the most credible one."""
-        edges = self._edges
-        if edges is None:
-            found = monitor and monitor.part(0, 0.8)
-            tried = self.trials(image, hole, exclude=exclude, guide=guide, settings=settings, monitor=found)
-            edges = torch.cat([best(of_one).edges for of_one in tried])
-        painted = torch.cat([image, edges.to(image).expand(len(image), -1, -1, -1)], 1)
+        shown, mask, excluded = self._held or (image, hole, exclude)
+        lines = None if guide is None else guide[: len(shown)]
+        choice = self._choice(shown, mask, excluded, lines, settings, monitor and monitor.part(0, 0.8))
+        painted = torch.cat([image, choice.edges(image).expand(len(image), -1, -1, -1)], 1)
         return self.plain.completion_stage(painted, hole, exclude=exclude, monitor=monitor and monitor.part(0.8, 1))
 
     def held(self, image: Tensor, hole: Tensor, *, exclude: Tensor | None = None) -> CheckedEdgeConnect:
-        """This backend with the edges that are chosen for one picture, whatever picture it is then called with."""
+        """This backend with the edges that are chosen for one picture, whatever picture it is then called with.
+
+        Args:
+            image: `[N, 3, H, W]`, as many pictures as in the calls, or one for all.
+            hole, exclude: as in the calls. A guide and settings are those of the call.
+        """
         fixed = copy.copy(self)
-        tried = self.trials(image.detach(), hole, exclude=exclude)
-        fixed._edges = torch.cat([best(of_one).edges for of_one in tried])
+        fixed._held = image.detach(), hole, exclude
         return fixed
+
+    def checks(
+        self,
+        image: Tensor,
+        hole: Tensor,
+        *,
+        exclude: Tensor | None = None,
+        guide: Tensor | None = None,
+        settings: Mapping[str, Value] | None = None,
+    ) -> list[list[dict[str, Any]]]:
+        """For a report: smoothing, threshold, scores, acceptance and choice of all candidates of each picture.
+
+        What was filled lately is not judged anew.
+
+        Args:
+            image, hole, exclude, guide, settings: as for a call.
+        """
+        return self._choice(image, hole, exclude, guide, settings, None).reports
+
+    def _choice(
+        self,
+        image: Tensor,
+        hole: Tensor,
+        exclude: Tensor | None,
+        guide: Tensor | None,
+        settings: Mapping[str, Value] | None,
+        monitor: Monitor | None,
+    ) -> Choice:
+        """The choice for these arguments, made once."""
+        key = _digest((image, hole, exclude, guide), checked(self.info, settings or {}))
+        with self._lock:
+            found = self._choices.get(key)
+        if found is None:
+            tried = self.trials(image, hole, exclude=exclude, guide=guide, settings=settings, monitor=monitor)
+            found = Choice.of(tried)
+            with self._lock:
+                self._choices[key] = found
+                while len(self._choices) > KEPT:
+                    self._choices.popitem(last=False)
+        return found
 
     @torch.no_grad()
     def trials(
@@ -127,31 +227,23 @@ class CheckedEdgeConnect:
         """
         chosen = checked(self.info, settings or {})
         least, sigma = float(chosen.pop("least")), float(chosen["sigma"])
-        kinds = [(sigma * factor, threshold) for factor in SIGMAS for threshold in THRESHOLDS]
         found: list[list[Trial]] = [[] for _ in image]
         hidden = hidden_pixels(hole, exclude)
-        for index, (smoothing, threshold) in enumerate(kinds):
-            if monitor:
-                monitor.report("checking edges", index / len(kinds))
-            options = {**chosen, "sigma": min(5.0, smoothing)}
+        drawn = torch.zeros_like(hole) if guide is None else guide.to(hole) * hole
+        for number, factor in enumerate(SIGMAS):
+            options = {**chosen, "sigma": min(5.0, sigma * factor)}
             likely = self.plain.edge_map(image, hole, exclude=exclude, guide=guide, settings=options)
-            drawn = torch.zeros_like(hole) if guide is None else guide.to(hole) * hole
-            edges = torch.maximum(tidied(likely, hidden, threshold), drawn)
-            fills = self.plain.completion_stage(torch.cat([image, edges], 1), hole, exclude=exclude)
-            scores = self._scores(image * (1 - hidden) + fills * hidden, edges, hole)
-            for item, (of_edges, of_picture) in enumerate(zip(*scores, strict=True)):
-                passed = min(of_edges, of_picture) >= least
-                maps = edges[item : item + 1], fills[item : item + 1]
-                found[item].append(Trial(options["sigma"], threshold, *maps, of_edges, of_picture, passed))
+            for index, threshold in enumerate(THRESHOLDS):
+                if monitor:
+                    monitor.report("checking edges", (number + index / len(THRESHOLDS)) / len(SIGMAS))
+                edges = torch.maximum(tidied(likely, hidden, threshold), drawn)
+                fills = self.plain.completion_stage(torch.cat([image, edges], 1), hole, exclude=exclude)
+                scores = self._scores(image * (1 - hidden) + fills * hidden, edges, hole)
+                for item, (of_edges, of_picture) in enumerate(zip(*scores, strict=True)):
+                    passed = min(of_edges, of_picture) >= least
+                    maps = edges[item : item + 1], fills[item : item + 1]
+                    found[item].append(Trial(options["sigma"], threshold, *maps, of_edges, of_picture, passed))
         return found
-
-    def checks(self, image: Tensor, hole: Tensor, **options: Any) -> list[list[dict[str, Any]]]:
-        """For a report: smoothing, threshold, scores and acceptance of all candidates of each picture.
-
-        Args:
-            image, hole, options: as for `trials`.
-        """
-        return [[trial.report() for trial in of_one] for of_one in self.trials(image, hole, **options)]
 
     def _scores(self, picture: Tensor, edges: Tensor, hole: Tensor) -> tuple[list[float], list[float]]:
         """What the discriminators say of each composite: of its edges, and of itself."""
@@ -159,6 +251,16 @@ class CheckedEdgeConnect:
         shown = torch.cat([grey(picture), edges], 1), picture
         of_edges, of_pictures = (in_hole(judge(seen)[0], hole) for judge, seen in zip(self.judges, shown, strict=True))
         return of_edges.tolist(), of_pictures.tolist()
+
+
+def _digest(tensors: Sequence[Tensor | None], settings: Mapping[str, Value]) -> str:
+    """What tells the arguments of calls apart."""
+    summed = hashlib.sha256(repr(sorted(settings.items())).encode())
+    for tensor in tensors:
+        summed.update(repr(None if tensor is None else (tensor.shape, tensor.dtype)).encode())
+        if tensor is not None:
+            summed.update(np.ascontiguousarray(tensor.detach().cpu().numpy()).data)
+    return summed.hexdigest()
 
 
 def in_hole(scores: Tensor, hole: Tensor) -> Tensor:
@@ -216,7 +318,7 @@ def load(info: BackendInfo, device: str) -> CheckedEdgeConnect:
         MissingError: weights are not here.
         WeightsError: a file is of another network.
     """
-    return checked_from_state_dicts(info, [load_weights(name) for name in info.weights], device)
+    return checked_from_state_dicts(info, [own_weights(name) for name in info.weights], device)
 
 
 def checked_from_state_dicts(
@@ -227,10 +329,20 @@ def checked_from_state_dicts(
     Raises:
         WeightsError: these are not the weights of these networks.
     """
-    painters, judging = states[:2], zip(info.networks[2:], states[2:], info.weights[2:], strict=True)
-    judges = [fitted(builder, with_right_vectors(state), name) for builder, state, name in judging]
-    plain_info = _plain(info)
-    return CheckedEdgeConnect(info, from_state_dicts(plain_info, painters, device), judges)
+    judging = zip(info.networks[2:], states[2:], info.weights[2:], CHANNELS, strict=True)
+    judges = [_judge(*one) for one in judging]
+    return CheckedEdgeConnect(info, from_state_dicts(_plain(info), states[:2], device), judges)
+
+
+def _judge(builder: str, state: Mapping[str, Tensor], name: str, channels: int) -> nn.Module:
+    """A discriminator of what has so many channels."""
+    judge = fitted(builder, with_right_vectors(state), name)
+    found = next(judge.parameters()).shape[1]
+    if found != channels:
+        raise WeightsError(
+            f"The weights for {name} judge {found} channels, expected {channels}: give edges and pictures their own."
+        )
+    return judge
 
 
 def _plain(info: BackendInfo) -> BackendInfo:

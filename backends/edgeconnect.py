@@ -15,8 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ..imaging.monitor import Monitor
-from ..weights_registry.formats import load_weights
-from .architectures import fitted
+from .architectures import fitted, own_weights
 from .nets.spectral_norm import with_right_vectors
 from .network import Convention, NetworkBackend, hidden_pixels
 from .protocol import BackendInfo, Value
@@ -190,7 +189,7 @@ def load(info: BackendInfo, device: str) -> EdgeConnect:
         MissingError: weights are not here.
         WeightsError: a file is of another network.
     """
-    return from_state_dicts(info, [load_weights(name) for name in info.weights], device)
+    return from_state_dicts(info, [own_weights(name) for name in info.weights], device)
 
 
 def from_state_dicts(info: BackendInfo, states: Sequence[Mapping[str, Tensor]], device: str) -> EdgeConnect:

@@ -12,15 +12,16 @@ random numbers, so that a seed fixes the result and nothing global changes.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from ...imaging.errors import InputError
 from ...imaging.monitor import Monitor
+from .bands import Band, bands, side_by_side
+from .matching import VECTORS, begin, improve, try_all
 
 Mask = NDArray[np.bool_]
 Int = NDArray[np.int32]
@@ -28,8 +29,6 @@ Float = NDArray[np.float32]
 
 UNKNOWN = -1
 """Row and column where no match is sought."""
-FAST_MATH = {"reassoc", "contract", "arcp", "nsz"}
-"""Sums may be reordered, which vectorises them; infinities keep their meaning."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +65,7 @@ def nearest(
     weights: Float | None = None,
     locality: float = 0.0,
     reach_px: int | None = None,
+    stride: int = 1,
     seed: int = 0,
     monitor: Monitor | None = None,
 ) -> Field:
@@ -85,6 +85,7 @@ def nearest(
             where a is how far away the source is, in longest sides of the picture. A factor works alike in smooth and
             in rough parts.
         reach_px: half side of the largest window of the random search around the current match; None = everywhere.
+        stride: of the targets only those whose row and column are multiples of it are matched.
         seed: the same seed gives the same field.
         monitor: told after each round; cancels between rounds.
 
@@ -95,15 +96,24 @@ def nearest(
         InputError: sizes differ, the patch is even, or there are targets but no source.
         Cancelled: the caller asked to stop.
     """
+    targets = on_grid(targets, stride)
     job = _job(features, targets, sources, patch, weights, locality)
-    field = _Matches(*_places(targets, start), np.full(targets.shape, np.inf, np.float32))
-    random = np.array([seed & 0xFFFFFFFFFFFFFFFF], np.uint64)
-    _begin(job, field, random)
+    places, distance = _places(targets, start), np.full(targets.shape, np.inf, np.float32)
+    parts = bands(np.flatnonzero(targets), (targets.shape[0], targets.shape[1]), seed)
+    side_by_side(lambda band: begin(*job, band.targets, places, distance, band.random), parts)
     for index in range(rounds):
         if monitor:
             monitor.report("matching patches", index / rounds)
-        _improve(job, field, -1 if reach_px is None else reach_px, 1 if index % 2 == 0 else -1, random)
-    return Field(*field)
+        order = stride, -1 if reach_px is None else reach_px, 1 if index % 2 == 0 else -1
+        _round(job, places, distance, parts, order)
+    return Field(places[0], places[1], distance)
+
+
+def on_grid(targets: Mask, stride: int) -> Mask:
+    """Bool `[H, W]`: those of the targets whose row and column are multiples of `stride`."""
+    chosen = np.zeros_like(targets)
+    chosen[::stride, ::stride] = targets[::stride, ::stride]
+    return chosen
 
 
 def exact(features: Float, targets: Mask, sources: Mask, *, patch: int = 7, weights: Float | None = None) -> Field:
@@ -113,46 +123,31 @@ def exact(features: Float, targets: Mask, sources: Mask, *, patch: int = 7, weig
     returned field and errors are those of `nearest`.
     """
     job = _job(features, targets, sources, patch, weights, 0.0)
-    field = _Matches(*_places(targets, None), np.full(targets.shape, np.inf, np.float32))
-    _try_all(job, field)
-    return Field(*field)
+    places, distance = _places(targets, None), np.full(targets.shape, np.inf, np.float32)
+    try_all(job.lines, job.shares, job.listed, patch, job.channels, np.flatnonzero(targets), places, distance)
+    return Field(places[0], places[1], distance)
 
 
 class _Job(NamedTuple):
-    """The arguments as the compiled loops want them; not a dataclass because Numba knows named tuples.
+    """The arguments as the compiled loops want them, see `matching`, which also take them in this order.
 
     Attributes:
-        lines: float32 `[H, W * C]`, the features, a row of pixels per line.
-        weights: float32 `[H, W]`.
-        targets: int64 `[n]`, as indices into the flat picture, in reading order.
-        allowed: bool `[H, W]`, sources.
-        listed: int64 `[m]`, the same as indices into the flat picture.
+        lines: float32 `[H, W * C + VECTORS]`.
+        shares: float32 `[H, W * C + VECTORS]`, the weight of each feature.
+        allowed: bool `[H, W]`.
+        listed: int64 `[m]`.
         patch: side in pixels.
-        pull: what the square of the pixels to a source is multiplied by and added to 1, see `nearest`'s locality.
+        channels: C.
+        pull: how strongly near sources are preferred.
     """
 
     lines: Float
-    weights: Float
-    targets: NDArray[np.int64]
+    shares: Float
     allowed: Mask
     listed: NDArray[np.int64]
     patch: int
+    channels: int
     pull: float
-
-
-class _Matches(NamedTuple):
-    """A field that is being improved; see `Field`."""
-
-    rows: Int
-    cols: Int
-    distance: Float
-
-
-class _Cut(NamedTuple):
-    """A target patch: values and weights `[patch, patch * C]`; the weights are 0 outside of the picture."""
-
-    values: Float
-    shares: Float
 
 
 def _job(features: Float, targets: Mask, sources: Mask, patch: int, weights: Float | None, locality: float) -> _Job:
@@ -163,179 +158,35 @@ def _job(features: Float, targets: Mask, sources: Mask, patch: int, weights: Flo
     if patch < 1 or patch % 2 == 0:
         raise InputError(f"The side of a patch is {patch} pixels: give an odd number of pixels.")
     allowed = sources & whole_patches(np.ones_like(sources), patch)
-    centres, listed = np.flatnonzero(targets), np.flatnonzero(allowed)
-    if centres.size and not listed.size:
+    listed = np.flatnonzero(allowed)
+    if targets.any() and not listed.size:
         raise InputError(
             f"No patch of {patch} x {patch} pixels is left to copy from: make the mask or the excluded part smaller, "
             "or take smaller patches."
         )
-    lines = np.ascontiguousarray(features, np.float32).reshape(height, width * channels)
-    weighting = np.ones((height, width)) if weights is None else weights
+    lines, shares = np.zeros((2, height, width * channels + VECTORS), np.float32)
+    lines[:, :-VECTORS] = features.reshape(height, width * channels)
+    shares[:, :-VECTORS] = 1 if weights is None else np.repeat(weights, channels, 1)
     pull = locality / max(height, width) ** 2
-    return _Job(lines, np.ascontiguousarray(weighting, np.float32), centres, allowed, listed, patch, pull)
+    return _Job(lines, shares, allowed, listed, patch, channels, pull)
 
 
-def _places(targets: Mask, start: Field | None) -> tuple[Int, Int]:
-    """Rows and columns of `start` at the targets, -1 elsewhere."""
+def _places(targets: Mask, start: Field | None) -> Int:
+    """int32 `[2, H, W]`: rows and columns of `start` at the targets, -1 elsewhere."""
     if start is None:
-        return np.full(targets.shape, UNKNOWN, np.int32), np.full(targets.shape, UNKNOWN, np.int32)
+        return np.full((2, *targets.shape), UNKNOWN, np.int32)
     if start.rows.shape != targets.shape:
         raise InputError(f"The field to start from is {start.rows.shape}, the targets {targets.shape}: resize it.")
-    rows, cols = (np.where(targets, values, UNKNOWN).astype(np.int32) for values in (start.rows, start.cols))
-    return rows, cols
+    return np.where(targets, np.stack([start.rows, start.cols]), UNKNOWN).astype(np.int32)
 
 
-def _compiled(function: Any) -> Any:
-    return njit(cache=True, nogil=True, fastmath=FAST_MATH)(function)
+def _round(job: _Job, places: Int, distance: Float, parts: list[Band], order: tuple[int, int, int]) -> None:
+    """Improve all bands; each sees the others as they were before. `order` is stride, reach and way."""
 
+    def improved(band: Band) -> Int:
+        own = places.copy()
+        improve(*job, band.targets, own, distance, band.random, *order)
+        return own[:, band.rows]
 
-@_compiled
-def _draw(random, below):
-    """A random integer in 0 .. below - 1 by SplitMix64 (Steele et al. 2014); `random` is its state."""
-    random[0] += np.uint64(0x9E3779B97F4A7C15)
-    z = random[0]
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    z = z ^ (z >> np.uint64(31))
-    return np.int64(((z >> np.uint64(32)) * np.uint64(below)) >> np.uint64(32))
-
-
-@_compiled
-def _room(job):
-    channels = job.lines.shape[1] // job.weights.shape[1]
-    size = (job.patch, job.patch * channels)
-    return _Cut(np.empty(size, np.float32), np.empty(size, np.float32))
-
-
-@_compiled
-def _cut(job, row, col, cut):
-    """Copy the target patch around (row, col) into `cut`; returns the sum of its weights over the pixels."""
-    height, width = job.weights.shape
-    channels = job.lines.shape[1] // width
-    total = np.float32(0)
-    for down in range(job.patch):
-        for across in range(job.patch):
-            y, x = row - job.patch // 2 + down, col - job.patch // 2 + across
-            inside = 0 <= y < height and 0 <= x < width
-            share = job.weights[y, x] if inside else np.float32(0)
-            total += share
-            for channel in range(channels):
-                k = across * channels + channel
-                cut.shares[down, k] = share
-                cut.values[down, k] = job.lines[y, x * channels + channel] if inside else np.float32(0)
-    return max(total, np.float32(1e-12))
-
-
-@_compiled
-def _difference(lines, values, shares, row, col, limit):
-    """Weighted sum of squared differences to the source patch around (row, col), or some number beyond `limit`."""
-    patch, length = values.shape
-    # Unsigned, because indices that could be negative are not vectorised.
-    first = np.uint64((col - patch // 2) * (length // patch))
-    top = np.uint64(row - patch // 2)
-    total = np.float32(0)
-    for down in range(np.uint64(patch)):
-        part = np.float32(0)
-        for k in range(np.uint64(length)):
-            gap = values[down, k] - lines[top + np.uint64(down), first + np.uint64(k)]
-            part += shares[down, k] * gap * gap
-        total += part
-        if total >= limit:
-            break
-    return total
-
-
-@_compiled
-def _factor(job, row, col, y, x):
-    """What the difference between the target (row, col) and the source (y, x) is multiplied by."""
-    return np.float32(1 + job.pull * ((y - row) ** 2 + (x - col) ** 2))
-
-
-@_compiled
-def _try(job, field, cut, row, col, best, y, x):
-    """Match the target (row, col) with (y, x) if that is a better source; returns the lower one of the differences."""
-    height, width = job.allowed.shape
-    if not (0 <= y < height and 0 <= x < width) or not job.allowed[y, x]:
-        return best
-    factor = _factor(job, row, col, y, x)
-    total = factor * _difference(job.lines, cut.values, cut.shares, y, x, best / factor)
-    if total < best:
-        best, field.rows[row, col], field.cols[row, col] = total, y, x
-    return best
-
-
-@_compiled
-def _propagated(job, field, cut, row, col, best, step):
-    """Try the matches of the two neighbours that came before, moved by one pixel (section 3.2, propagation)."""
-    height, width = job.allowed.shape
-    for down, across in ((step, 0), (0, step)):
-        y, x = row - down, col - across
-        if not (0 <= y < height and 0 <= x < width) or field.rows[y, x] < 0:
-            continue
-        y, x = field.rows[y, x] + down, field.cols[y, x] + across
-        if y != field.rows[row, col] or x != field.cols[row, col]:
-            best = _try(job, field, cut, row, col, best, y, x)
-    return best
-
-
-@_compiled
-def _searched(job, field, cut, row, col, best, reach, random):
-    """Try random sources in windows around the best that halve in size (section 3.2, random search)."""
-    height, width = job.allowed.shape
-    if reach < 0:
-        # Once from the list, so that few and scattered sources are found as well.
-        chosen = job.listed[_draw(random, job.listed.size)]
-        best = _try(job, field, cut, row, col, best, chosen // width, chosen % width)
-    window = max(height, width) // 2 if reach < 0 else reach
-    while window >= 1:
-        top, left = max(0, field.rows[row, col] - window), max(0, field.cols[row, col] - window)
-        y = top + _draw(random, min(height, field.rows[row, col] + window + 1) - top)
-        x = left + _draw(random, min(width, field.cols[row, col] + window + 1) - left)
-        best = _try(job, field, cut, row, col, best, y, x)
-        window //= 2
-    return best
-
-
-@_compiled
-def _begin(job, field, random):
-    """Give targets without an allowed match a random one, and compute all distances."""
-    width = job.allowed.shape[1]
-    cut = _room(job)
-    for target in job.targets:
-        row, col = target // width, target % width
-        if field.rows[row, col] < 0 or not job.allowed[field.rows[row, col], field.cols[row, col]]:
-            chosen = job.listed[_draw(random, job.listed.size)]
-            field.rows[row, col], field.cols[row, col] = chosen // width, chosen % width
-        y, x = field.rows[row, col], field.cols[row, col]
-        norm = _cut(job, row, col, cut)
-        total = _difference(job.lines, cut.values, cut.shares, y, x, np.float32(np.inf))
-        field.distance[row, col] = total * _factor(job, row, col, y, x) / norm
-
-
-@_compiled
-def _improve(job, field, reach, step, random):
-    """One round over all targets, in reading order where `step` is 1 and backwards where it is -1."""
-    width = job.allowed.shape[1]
-    cut = _room(job)
-    for target in job.targets[::step]:
-        row, col = target // width, target % width
-        norm = _cut(job, row, col, cut)
-        best = field.distance[row, col] * norm
-        best = _propagated(job, field, cut, row, col, best, step)
-        best = _searched(job, field, cut, row, col, best, reach, random)
-        field.distance[row, col] = best / norm
-
-
-@_compiled
-def _try_all(job, field):
-    width = job.allowed.shape[1]
-    cut = _room(job)
-    for target in job.targets:
-        row, col = target // width, target % width
-        norm = _cut(job, row, col, cut)
-        best = np.float32(np.inf)
-        for chosen in job.listed:
-            total = _difference(job.lines, cut.values, cut.shares, chosen // width, chosen % width, best)
-            if total < best:
-                best, field.rows[row, col], field.cols[row, col] = total, chosen // width, chosen % width
-        field.distance[row, col] = best / norm
+    for band, own in zip(parts, side_by_side(improved, parts), strict=True):
+        places[:, band.rows] = own

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from .field import whole_patches
 
@@ -42,41 +41,46 @@ class Level:
     hidden: Mask
     patch: int
 
-    @property
+    @cached_property
     def sources(self) -> Mask:
         """Bool `[H, W]`: centres of patches that may be copied."""
         return whole_patches(~self.hidden, self.patch)
 
-    @property
+    @cached_property
     def targets(self) -> Mask:
         """Bool `[H, W]`: centres of patches that reach into the hole."""
         return cv2.dilate(self.hole.astype(np.uint8), np.ones((self.patch, self.patch), np.uint8)).astype(bool)
 
+    @cached_property
     def confidence(self) -> Float:
         """float32 `[H, W]`: 1 outside of the hole, falling with the distance to its border; above 0."""
-        depth_px = np.asarray(ndimage.distance_transform_edt(self.hole))
+        depth_px = cv2.distanceTransform(self.hole.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
         return np.maximum(FALL_OFF**-depth_px, LEAST_CONFIDENCE).astype(np.float32)
 
+    @cached_property
     def weights(self) -> Float:
         """float32 `[H, W]`: how much each pixel counts when patches are compared; excluded ones not at all."""
-        return np.where(self.hidden & ~self.hole, 0, self.confidence()).astype(np.float32)
+        return np.where(self.hidden & ~self.hole, 0, self.confidence).astype(np.float32)
 
     def halved(self) -> Level:
         """The next coarser level; a pixel of it is known where all its pixels of this level are."""
         height, width = self.hole.shape
         odd = (0, height % 2), (0, width % 2)
-        features = np.pad(self.features, (*odd, (0, 0)), mode="edge")
-        hole, hidden = (
-            np.asarray(_quarters(np.pad(mask, odd, mode="edge")).any(0)) for mask in (self.hole, self.hidden)
-        )
-        means = _quarters(features).mean(0, dtype=np.float32)
-        means[hidden] = 0
-        return Level(means, hole, hidden, self.patch)
+        hole, hidden = (_any_of_four(np.pad(mask, odd, mode="edge")) for mask in (self.hole, self.hidden))
+        features = np.pad(self.features, (*odd, (0, 0)), mode="edge") if height % 2 or width % 2 else self.features
+        # Above four channels, OpenCV wants them one after the other.
+        means = [
+            cv2.resize(features[..., [k]], hole.shape[::-1], interpolation=cv2.INTER_AREA)
+            for k in range(features.shape[2])
+        ]
+        result = np.stack(means, 2, dtype=np.float32) if means else np.zeros((*hole.shape, 0), np.float32)
+        result[hidden] = 0
+        return Level(result, hole, hidden, self.patch)
 
 
-def _quarters(values: NDArray[Any]) -> NDArray[Any]:
-    """The four pixels of each block of 2 x 2: `[4, H / 2, W / 2, ...]`."""
-    return np.stack([values[i::2, j::2] for i in (0, 1) for j in (0, 1)])
+def _any_of_four(mask: Mask) -> Mask:
+    """Bool `[H / 2, W / 2]`: whether any of the four pixels of each block of 2 x 2 is set."""
+    return mask[::2, ::2] | mask[1::2, ::2] | mask[::2, 1::2] | mask[1::2, 1::2]
 
 
 def pyramid(colours: Float, hole: Mask, hidden: Mask, patch: int) -> list[Level]:

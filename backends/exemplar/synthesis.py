@@ -10,7 +10,7 @@ from ...imaging.monitor import Monitor
 from .field import Field, nearest, whole_patches
 from .provenance import Provenance
 from .pyramid import Float, Level, Mask, pyramid
-from .voting import votes
+from .voting import mixed, votes
 
 COARSE_TURNS, FINE_TURNS = 10, 6
 """How often search and voting alternate on the coarsest level and on the finest."""
@@ -18,8 +18,6 @@ LOCALITY = 10.0
 """Patches from one end of the picture to the other must be eleven times as alike as those near by."""
 FIRST_ROUNDS = 5
 """Rounds of the first search, which starts at random."""
-SOURCES_ON_THE_WAY = 16
-"""How many sources a pixel is mixed of as long as the fill changes; mixing lets contradicting patches come together."""
 SOURCES_AT_THE_END = 4
 """How many sources a pixel of the result has: one leaves hard seams, all of them blur."""
 
@@ -65,7 +63,7 @@ def synthesise(
             field = finer(field, levels[depth])
             _paint(levels[depth], field)
         field = _settle(levels[depth], field, _turns(levels, depth), rounds, seed + 1000 * (depth + 1), part)
-    sources, weights = votes(field, hole, levels[0].confidence(), patch=patch, keep=SOURCES_AT_THE_END)
+    sources, weights = votes(field, hole, levels[0].confidence, patch=patch, keep=SOURCES_AT_THE_END)
     return Provenance((hole.shape[0], hole.shape[1]), np.flatnonzero(hole), sources, weights)
 
 
@@ -79,12 +77,12 @@ def _first_field(level: Level, seed: int) -> Field:
     nearest_known = ndimage.distance_transform_edt(level.hidden, return_distances=False, return_indices=True)
     known = level.features[tuple(np.asarray(nearest_known))]
     level.features[level.hole] = known[level.hole]
-    return _search(level, None, level.weights(), FIRST_ROUNDS, seed, Monitor())
+    return _search(level, None, level.weights, FIRST_ROUNDS, seed, Monitor())
 
 
 def _settle(level: Level, field: Field, turns: int, rounds: int, seed: int, monitor: Monitor) -> Field:
     """Search and vote in turns; ends with a search, so that the field fits the last fill."""
-    weights = level.weights()
+    weights = level.weights
     for turn in range(turns):
         if turn:
             _paint(level, field)
@@ -109,21 +107,26 @@ def _search(level: Level, start: Field | None, weights: Float, rounds: int, seed
 
 
 def _paint(level: Level, field: Field) -> None:
-    """Fill the hole of the level, in place, with what the patches vote for."""
-    sources, weights = votes(field, level.hole, level.confidence(), patch=level.patch, keep=SOURCES_ON_THE_WAY)
-    size = level.hole.shape[0], level.hole.shape[1]
-    painted = Provenance(size, np.flatnonzero(level.hole), sources, weights).copied(level.features)
-    level.features[level.hole] = painted
+    """Fill the hole of the level, in place, with the mean of what the patches propose."""
+    level.features[level.hole] = mixed(
+        level.features, field, level.hole, level.confidence, patch=level.patch, channels=level.features.shape[2]
+    )
 
 
-def finer(field: Field, level: Level) -> Field:
-    """The field of the coarser level at the finer one: each pixel matches the same corner of the doubled match."""
+def finer(field: Field, level: Level, stride: int = 1) -> Field:
+    """The field of the coarser level at the finer one: each pixel matches the same place beside the doubled match.
+
+    Args:
+        field: of the coarser level.
+        level: the finer level.
+        stride: of the coarser field, see `nearest`; between its matches pixels take the one above and left of them.
+    """
     height, width = level.hole.shape
     rows, cols = np.indices((height, width), np.int32)
-    coarse = rows // 2, cols // 2
+    coarse = rows // 2 // stride * stride, cols // 2 // stride * stride
     found = level.targets & (field.rows[coarse] >= 0)
     return Field(
-        np.where(found, 2 * field.rows[coarse] + rows % 2, -1).astype(np.int32),
-        np.where(found, 2 * field.cols[coarse] + cols % 2, -1).astype(np.int32),
+        np.where(found, 2 * field.rows[coarse] + rows - 2 * coarse[0], -1).astype(np.int32),
+        np.where(found, 2 * field.cols[coarse] + cols - 2 * coarse[1], -1).astype(np.int32),
         np.where(found, field.distance[coarse], np.inf).astype(np.float32),
     )

@@ -38,6 +38,7 @@ MAX_BYTES = MAX_PIXELS * (16 + 2) + 65536
 _LONGEST_SOCKET = 100
 """Paths of Unix sockets must be shorter, in bytes, on some systems."""
 _LOG_BYTES = 1_000_000
+_WARM_UP_S = 30.0
 _TAKE_OVER_S = 20.0
 """Patience with a service that is about to end."""
 _KEEP_S = 300.0
@@ -144,9 +145,12 @@ def _answer(settings: Any, made: socket.socket, folder: Path, idle_s: float, loo
         server.should_exit = True
 
     threading.Thread(target=keep_watch, name="life", daemon=True).start()
-    threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
+    warming = threading.Thread(target=_warm_up, name="warm-up", daemon=True)
+    warming.start()
     log.info("Version %s listens, process %d.", __version__, os.getpid())
     server.run(sockets=[made])
+    # Python aborts where it ends in the middle of an import of PyTorch.
+    warming.join(_WARM_UP_S)
 
 
 def _warm_up() -> None:

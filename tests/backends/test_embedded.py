@@ -11,7 +11,7 @@ from inpaint_lens.imaging.errors import Cancelled, WeightsError
 from inpaint_lens.imaging.monitor import Monitor
 from torch import nn
 
-EMBEDDED = ("lens-small", "lens-fine", "telea", "navier-stokes", "patchmatch")
+EMBEDDED = ("lens-small", "telea", "navier-stokes", "patchmatch")
 
 
 @pytest.mark.parametrize("name", EMBEDDED)
@@ -101,9 +101,10 @@ def test_lens_small_lets_gradients_through_and_none_from_hidden_pixels(image, ho
 
 def test_lens_small_keeps_its_weights_out_of_the_graph(image, hole):
     backend = load("lens-small", "cpu")
-    assert isinstance(backend, NetworkBackend)
-    assert not backend.module.training
-    assert not any(parameter.requires_grad for parameter in backend.module.parameters())
+    assert isinstance(backend, lens_small.GuidedCopies)
+    module = backend.network.module
+    assert not module.training
+    assert not any(parameter.requires_grad for parameter in module.parameters())
     assert not backend(image, hole).requires_grad
 
 

@@ -28,8 +28,8 @@ from torch import Tensor
 
 ALL = list(architectures())
 BACKENDS = {info.name: info for info in BUILT_IN if info.networks}
-SAME_NETWORK = {"mat-celeba": "mat", "mat-ffhq": "mat"}
-"""Backends that differ from another in their weights only."""
+SAME_NETWORK = {"mat-celeba": "mat", "mat-ffhq": "mat", "edgeconnect-checked": "edgeconnect"}
+"""Backends whose files tell the other one, since they differ in their weights only, or ask for more of them."""
 
 
 def empty_state(builder: str) -> dict[str, Tensor]:

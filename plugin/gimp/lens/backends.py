@@ -61,8 +61,7 @@ class Backend:
 
 
 BUILT_IN = [
-    Backend("lens-small", "LensSmall, the network that ships with the package", "Apache-2.0"),
-    Backend("lens-fine", "LensFine, texture copied from the picture under the guidance of lens-small", "Apache-2.0"),
+    Backend("lens-small", "LensSmall, the package's network with texture copied from the picture", "Apache-2.0"),
     Backend("exemplar", "PatchMatch with provenance", "Apache-2.0"),
     Backend("patchmatch", "PatchMatch, copies patches of the picture itself", "MIT"),
     Backend("telea", "Fast marching (Telea), OpenCV", "Apache-2.0"),

@@ -2,11 +2,20 @@ import numpy as np
 import pytest
 import torch
 from inpaint_lens.backends import load
-from inpaint_lens.backends.lens_fine import LensFine, blurred, combined, sources
+from inpaint_lens.backends.exemplar.provenance import Provenance
+from inpaint_lens.backends.lens_small import (
+    NETWORK_PX,
+    NETWORK_SHARE,
+    SHADES_SIGMA_PX,
+    GuidedCopies,
+    blurred,
+    combined,
+    guided_by,
+)
 from inpaint_lens.backends.network import NetworkBackend
 from inpaint_lens.backends.protocol import Backend, Holding
 from inpaint_lens.backends.registry import info
-from inpaint_lens.imaging.errors import Cancelled, InputError
+from inpaint_lens.imaging.errors import Cancelled
 from inpaint_lens.imaging.hole import Hole
 from inpaint_lens.imaging.monitor import Monitor
 from inpaint_lens.imaging.picture import Picture
@@ -29,9 +38,16 @@ class Painter(nn.Module):
         return self.painted + 0.1 * (image * (1 - hole)).mean((1, 2, 3), keepdim=True)
 
 
-def guided_by(painted: Tensor) -> LensFine:
+def painting(painted: Tensor) -> GuidedCopies:
     """The backend with a network that paints this."""
-    return LensFine(info("lens-fine"), NetworkBackend(info("lens-fine"), Painter(painted), "cpu"))
+    return GuidedCopies(info("lens-small"), NetworkBackend(info("lens-small"), Painter(painted), "cpu"))
+
+
+def sources_of(image: Tensor, hole: Tensor, exclude: Tensor | None, drawn: Tensor) -> Provenance:
+    """From where the fill is copied, of a picture that has known patches."""
+    found = guided_by(image, hole, exclude, drawn, 0, Monitor())
+    assert found is not None
+    return found
 
 
 def two_textures(border: int) -> Tensor:
@@ -45,16 +61,16 @@ def two_textures(border: int) -> Tensor:
 
 
 @pytest.fixture
-def backend() -> LensFine:
-    loaded = load("lens-fine", "cpu")
-    assert isinstance(loaded, LensFine)
+def backend() -> GuidedCopies:
+    loaded = load("lens-small", "cpu")
+    assert isinstance(loaded, GuidedCopies)
     return loaded
 
 
 def test_it_is_a_backend_that_is_held_along_a_path(backend):
     assert isinstance(backend, Backend)
     assert isinstance(backend, Holding)
-    assert backend.info is info("lens-fine")
+    assert backend.info is info("lens-small")
 
 
 @torch.no_grad()
@@ -98,7 +114,7 @@ def test_a_plain_picture_that_the_network_paints_plainly_stays_plain():
     painted = torch.full((1, 3, 64, 64), 0.5)
     module = nn.Module()
     module.forward = lambda image, hole: painted
-    result = LensFine(info("lens-fine"), NetworkBackend(info("lens-fine"), module, "cpu"))(picture, hole)
+    result = GuidedCopies(info("lens-small"), NetworkBackend(info("lens-small"), module, "cpu"))(picture, hole)
     assert torch.allclose(result, picture, atol=1e-6)
 
 
@@ -108,36 +124,36 @@ def test_one_texture_ends_and_the_other_begins_about_where_the_network_says(bord
     hole = torch.zeros(1, 1, 96, 192)
     hole[..., 48:144] = 1
     painted = two_textures(border).mean(2, keepdim=True).expand(-1, -1, 96, -1)
-    found = sources(two_textures(96), hole, None, painted, 0, Monitor())
+    found = sources_of(two_textures(96), hole, None, painted)
     from_red = found.sources[:, 0] % 192 < 96
     assert low < 48 + from_red.reshape(96, 96).sum(1).mean() < high
 
 
 @torch.no_grad()
 def test_neither_the_hole_nor_what_is_excluded_is_ever_a_source(image, hole, exclude):
-    found = sources(image, hole, exclude, torch.full_like(image, 0.5), 0, Monitor())
+    found = sources_of(image, hole, exclude, torch.full_like(image, 0.5))
     used = found.sources[found.weights > 0]
     assert not (torch.maximum(hole, exclude)[0, 0].numpy() > 0).ravel()[used].any()
     assert np.array_equal(found.targets, np.flatnonzero(hole[0, 0].numpy()))
 
 
 @torch.no_grad()
-def test_the_fill_is_the_copies_with_half_of_the_networks_shades(image, hole):
+def test_the_fill_is_the_copies_with_a_share_of_the_networks_shades(image, hole):
     painted = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
-    found = sources(image, hole, None, painted, 0, Monitor())
+    found = sources_of(image, hole, None, painted)
     copies = found.filled(np.ascontiguousarray(image[0].permute(1, 2, 0).numpy()))
-    inside = hole[0, 0].numpy()[..., None]
-    apart = inside * (painted[0].permute(1, 2, 0).numpy() - copies)
-    shades = ndimage.gaussian_filter(apart, (3, 3, 0), mode="mirror", truncate=3)
-    expected = torch.from_numpy(copies + inside * 0.5 * shades).permute(2, 0, 1)[None]
-    assert torch.allclose(combined(image, hole, painted, [found]), expected, atol=1e-5)
+    shades = hole * blurred(hole * (painted - torch.from_numpy(copies).permute(2, 0, 1)[None]), SHADES_SIGMA_PX)
+    expected = torch.from_numpy(copies).permute(2, 0, 1)[None] + NETWORK_SHARE * shades
+    assert torch.allclose(combined(image, hole, painted, [found]), expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("sigma", [3.0, 4.0])
-def test_the_blur_is_scipys_and_mixes_neither_pictures_nor_channels(sigma):
-    images = torch.rand(2, 3, 33, 40, generator=torch.Generator().manual_seed(0))
-    expected = ndimage.gaussian_filter(images.numpy(), (0, 0, sigma, sigma), mode="mirror", truncate=3)
-    assert np.allclose(blurred(images, sigma).numpy(), expected, atol=1e-6)
+@pytest.mark.parametrize("sigma", [2.5, 4.0])
+def test_the_blur_is_nearly_scipys_and_mixes_neither_pictures_nor_channels(sigma):
+    rough = torch.rand(2, 3, 48, 64, generator=torch.Generator().manual_seed(0)).numpy()
+    smooth = ndimage.gaussian_filter(rough, (0, 0, 1.5, 1.5))
+    smooth = (smooth - smooth.min()) / np.ptp(smooth)
+    expected = ndimage.gaussian_filter(smooth, (0, 0, sigma, sigma), mode="mirror", truncate=3)
+    assert np.abs(blurred(torch.from_numpy(smooth), sigma).numpy() - expected).max() < 0.07
 
 
 def test_no_gradient_comes_from_hidden_pixels_and_some_from_the_others(backend, image, hole, exclude):
@@ -152,10 +168,11 @@ def test_no_gradient_comes_from_hidden_pixels_and_some_from_the_others(backend, 
 def test_gradients_flow_through_the_network_and_through_the_copies(image, hole):
     image.requires_grad_()
     painted = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
-    held = guided_by(painted).held(image, hole)
+    held = painting(painted).held(image, hole)
     (held(image, hole) * hole).sum().backward()
     assert image.grad is not None
-    found = held._held.found[0][0] if held._held else pytest.fail("nothing is held")
+    found = held._held.found[0][0] if held._held else None
+    assert found is not None
     copied = np.bincount(found.sources.ravel(), found.weights.ravel(), 64 * 64).reshape(64, 64) > 0
     beside = torch.from_numpy(~copied & (hole[0, 0].numpy() == 0))
     assert beside.any()
@@ -197,8 +214,8 @@ def test_the_path_integral_adds_up(monkeypatch):
     texture = (texture - texture.min()) / (texture.max() - texture.min())
     mask = np.zeros((64, 64), bool)
     mask[24:40, 22:42] = True
-    options = FillOptions("lens-fine", context_px=64, feather_px=0)
-    filling = fill(Picture.from_array((texture * 255).astype(np.uint8)), Hole(mask), load("lens-fine", "cpu"), options)
+    options = FillOptions("lens-small", context_px=64, feather_px=0)
+    filling = fill(Picture.from_array((texture * 255).astype(np.uint8)), Hole(mask), load("lens-small", "cpu"), options)
     explanation = explain(filling, ExplainOptions("path-ig"))
     (part,) = (attribution for _, attribution in explanation.parts)
     assert part.error_percent is not None
@@ -206,11 +223,37 @@ def test_the_path_integral_adds_up(monkeypatch):
     assert not explanation.signed[mask[explanation.box.slices]].any()
 
 
-def test_a_picture_without_a_whole_known_patch_is_refused(backend):
-    image, hole = torch.full((1, 3, 32, 32), 0.5), torch.ones(1, 1, 32, 32)
-    hole[..., :5, :] = 0
-    with pytest.raises(InputError, match="lens-small"):
-        backend(image, hole)
+@torch.no_grad()
+def test_where_no_whole_patch_is_known_the_network_fills_alone(image):
+    hole = torch.ones(1, 1, 64, 64)
+    hole[..., ::2, ::2] = 0
+    painted = torch.full((1, 3, 64, 64), 0.25)
+    held = painting(painted).held(image, hole)
+    for result in (painting(painted)(image, hole), held(image, hole)):
+        assert torch.equal(result[(hole == 0).expand_as(image)], image[(hole == 0).expand_as(image)])
+        drawn = painted + 0.1 * (image * (1 - hole)).mean()
+        inside = (hole > 0).expand_as(image)
+        assert torch.allclose(result[inside], drawn.expand_as(image)[inside], atol=1e-6)
+
+
+@torch.no_grad()
+def test_a_larger_picture_is_reduced_for_the_network_and_hidden_colours_stay_out():
+    seen: list[Tensor] = []
+
+    class Watching(nn.Module):
+        def forward(self, image: Tensor, hole: Tensor) -> Tensor:
+            seen.extend([image, hole])
+            return image
+
+    backend = GuidedCopies(info("lens-small"), NetworkBackend(info("lens-small"), Watching(), "cpu"))
+    image, hole = torch.full((1, 3, 64, 2 * NETWORK_PX), 0.5), torch.zeros(1, 1, 64, 2 * NETWORK_PX)
+    hole[..., 20:40, 101:140] = 1
+    image = torch.where(hole > 0, 1.0, image)
+    assert torch.allclose(backend(image, hole), torch.where(hole > 0, 0.5, image), atol=0.31)
+    small, hidden = seen
+    assert small.shape[-2:] == (32, NETWORK_PX)
+    assert torch.allclose(small[(hidden == 0).expand_as(small)], torch.tensor(0.5))
+    assert hidden[0, 0, 15, 50:70].tolist() == [0.0] + [1.0] * 19
 
 
 def test_progress_grows_and_a_cancelled_token_stops_the_search(backend, image, hole):
