@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..attribution.heatmap import Scale, heat_rgba
 from ..attribution.outlines import REGION_COLOUR, outline, tidy_region
+from ..backends.edge_checks import Checking
 from ..backends.protocol import Backend
 from ..backends.registry import load
 from ..imaging.box import Box
@@ -51,18 +52,22 @@ class Outcome:
         return layers
 
     def report(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        filling = self.filling
+        """Plain values for JSON; `checks` are the candidates of each window, of a backend that judges several."""
+        filling, backend = self.filling, self.filling.backend
         facts: dict[str, Any] = {
-            "backend": filling.backend.info.name,
-            "device": filling.backend.device,
-            "licence": filling.backend.info.licence,
+            "backend": backend.info.name,
+            "device": backend.device,
+            "licence": backend.info.licence,
             "options": asdict(filling.options),
             "picture": {"height": filling.original.size[0], "width": filling.original.size[1]},
             "hole_pixels": filling.hole.pixels,
             "windows": len(filling.views),
             "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
         }
+        if isinstance(backend, Checking):
+            facts["checks"] = [
+                backend.checks(view.image, view.hole, exclude=view.exclude, **view.extras)[0] for view in filling.views
+            ]
         return facts | ({"explanation": self.explanation.report()} if self.explanation else {})
 
 

@@ -33,7 +33,9 @@ class Averages:
         follow = get_ema_multi_avg_fn(min(self.decay, (1 + step) / (10 + step)))
         for name, average in self.networks.items():
             own, new = average.state_dict(), bare(networks[name]).state_dict()
-            floats = [key for key, value in own.items() if value.is_floating_point()]
+            # A tensor with two names moves once.
+            floats = {value.data_ptr(): key for key, value in own.items() if value.is_floating_point()}.values()
             follow([own[key] for key in floats], [new[key] for key in floats], None)
-            for key in own.keys() - set(floats):
-                own[key].copy_(new[key])
+            for key, value in own.items():
+                if not value.is_floating_point():
+                    value.copy_(new[key])

@@ -1,7 +1,8 @@
 """Checkpoints: folders that are whole or not there, of safetensors and JSON only.
 
 A checkpoint is written to a folder of another name, flushed to the disk and then renamed, so that a run that is killed
-at any moment finds the last whole one. The newest two are kept.
+at any moment finds the last whole one. The newest two are kept. A tensor that a network holds under several keys is
+written once; the other keys are beside it.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from ..imaging.errors import LensError, WeightsError
 KEPT = 2
 FORMAT = 1
 _TENSORS, _STATE, _PREFIX = "tensors.safetensors", "state.json", "step-"
+_SAME = "same_tensors"
+"""In the state: keys whose tensor is written under another one."""
 
 
 @dataclass(frozen=True)
@@ -85,9 +88,9 @@ class Checkpoints:
         return place
 
     def _write(self, checkpoint: Checkpoint, folder: Path) -> None:
-        tensors = {key: value.detach().cpu().contiguous() for key, value in checkpoint.tensors.items()}
+        tensors, same = distinct(checkpoint.tensors)
         _write_tensors(tensors, folder / _TENSORS)
-        (folder / _STATE).write_text(json.dumps({"format": FORMAT, **checkpoint.state}, indent=1))
+        (folder / _STATE).write_text(json.dumps({"format": FORMAT, **checkpoint.state, _SAME: same}, indent=1))
         for path in (folder / _TENSORS, folder / _STATE, folder):
             _flush(path)
 
@@ -117,10 +120,35 @@ class Checkpoints:
                 state = json.loads((place / _STATE).read_text())
                 if state.get("format") != FORMAT:
                     raise ValueError(f"format {state.get('format')}")
-                return Checkpoint(load_file(place / _TENSORS), state), notes
-            except (OSError, ValueError, SafetensorError) as error:
+                tensors = load_file(place / _TENSORS)
+                tensors |= {key: tensors[written] for key, written in state.pop(_SAME, {}).items()}
+                return Checkpoint(tensors, state), notes
+            except (OSError, ValueError, KeyError, SafetensorError) as error:
                 notes.append(f"The checkpoint of step {step} is damaged and is passed over ({error}).")
         return None, notes
+
+
+def distinct(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors as safetensors can hold them, on the CPU: each once, and none a part of another's memory.
+
+    Returns:
+        The tensors by the first of their keys; and for every further key of a tensor its first one.
+    """
+    first: dict[tuple[Any, ...], str] = {}
+    same: dict[str, str] = {}
+    for key, value in tensors.items():
+        if value.numel():
+            place = value.device, value.data_ptr(), value.dtype, value.shape, value.stride()
+            if (written := first.setdefault(place, key)) != key:
+                same[key] = written
+    memory: set[int] = set()
+    kept: dict[str, Tensor] = {}
+    for key in [key for key in tensors if key not in same]:
+        value = tensors[key].detach().cpu().contiguous()
+        shared = value.untyped_storage().data_ptr() in memory
+        kept[key] = value.clone() if shared else value
+        memory.add(kept[key].untyped_storage().data_ptr())
+    return kept, same
 
 
 def _write_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:

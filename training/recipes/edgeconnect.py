@@ -1,7 +1,7 @@
 """EdgeConnect: Nazeri et al. 2019, "Structure Guided Image Inpainting using Edge Prediction" (ICCV workshops).
 
 The edge generator and its discriminator are one run (`edgeconnect_edges`), the completion network and its discriminator
-another (`edgeconnect`), each with weights of its own.
+another (`edgeconnect`), each with weights of its own; see `edgeconnect_joint` for both together.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from ...imaging.errors import InputError
 from ...weights_registry.formats import load_state_dict
 from ..checkpoints import Checkpoints
 from ..config import Config
+from ..generators import load_exactly
 from ..losses.adversarial import GAMES
 from ..losses.features import feature_matching
 from ..losses.pixel import partial_l1
@@ -60,9 +61,11 @@ class CompletionSettings(EdgeConnectSettings):
 
     Attributes:
         edges: weights of an edge generator, whose edges it learns to follow; without them it follows the true ones.
+        judge: folder of the run whose discriminator this one begins as.
     """
 
     edges: Path | None = None
+    judge: Path | None = None
 
 
 class EdgeStage(nn.Module):
@@ -95,7 +98,7 @@ class _EdgeConnectRecipe(PublishedRecipe):
     def __init__(self, config: Config, settings: EdgeConnectSettings, generator: nn.Module, channels: int) -> None:
         self.settings = settings
         judge = Discriminator(channels, settings.width)
-        # Its first layer has two names in published weights; a checkpoint holds every tensor once.
+        # Its first layer has a second name in published weights, for which training has no use.
         del judge.features
         super().__init__(config, {"generator": generator, "discriminator": judge}, {"discriminator": settings.rate})
         self.game = GAMES[settings.game]
@@ -204,7 +207,10 @@ class CompletionRecipe(_EdgeConnectRecipe):
         super().__init__(config, settings, CompletionStage(generator), channels=3)
         self.features = Vgg19Losses(tuple(name for name in OF_VGG if name in self.weights), config.vgg.weights)
         self.frozen = (self.features,)
-        self.edges: nn.Module | None = None
+        self.edges: EdgeStage | None = None
+        if settings.judge is not None:
+            state = {key: value for key, value in judge_weights(settings.judge).items() if "features." not in key}
+            load_exactly(self.networks["discriminator"], state, f"The discriminator of {settings.judge}")
         if settings.edges is not None:
             state = load_state_dict(settings.edges)
             self.edges = EdgeStage(fitted(BUILDER, state, "edgeconnect-edge").requires_grad_(False))

@@ -17,6 +17,7 @@ RECIPES = {
     "dual_path": "inpaint_lens.training.recipes.dual_path:DualPathRecipe",
     "edgeconnect": "inpaint_lens.training.recipes.edgeconnect:CompletionRecipe",
     "edgeconnect_edges": "inpaint_lens.training.recipes.edgeconnect:EdgeRecipe",
+    "edgeconnect_joint": "inpaint_lens.training.recipes.edgeconnect_joint:JointRecipe",
     "glcic": "inpaint_lens.training.recipes.glcic:GlcicRecipe",
     "inpainting": "inpaint_lens.training.recipes.inpainting:InpaintingRecipe",
     "pconv": "inpaint_lens.training.recipes.pconv:PconvRecipe",

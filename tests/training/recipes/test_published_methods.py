@@ -11,6 +11,7 @@ import pytest
 import torch
 from inpaint_lens.backends import load, registry
 from inpaint_lens.backends.architectures import resolve
+from inpaint_lens.backends.edgeconnect import canny_edges
 from inpaint_lens.backends.nets.edgeconnect import EdgeGenerator, InpaintGenerator
 from inpaint_lens.imaging.errors import Cancelled
 from inpaint_lens.imaging.monitor import CancelToken
@@ -120,6 +121,13 @@ METHODS = [
         beside=lambda: EdgeGenerator(width=4, blocks=1),
     ),
     Method(
+        {"name": "edgeconnect_joint", "width": 6, "blocks": 1, "sigma": 2.0},
+        {"l1": 1.0, "adversarial": 0.1, "total_variation": 0.1},
+        "l1",
+        "edgeconnect",
+        rate=3e-3,
+    ),
+    Method(
         {"name": "pconv", "width": 8, "stages": 5},
         {"partial_valid": 1.0, "partial_hole": 6.0, "hole_variation": 0.1},
         "partial_hole",
@@ -193,7 +201,8 @@ def test_the_backend_fills_a_hole_as_the_recipe_does(run):
     hole[..., side // 2 - reach : side // 2 + reach, side // 2 - reach : side // 2 + reach] = 1
     image = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
-        wanted = recipe.fill(recipe.networks["generator"].eval(), {"image": image, "hole": hole})
+        batch = {"image": image, "hole": hole, "edges": canny_edges(image, hole, 2.0)}
+        wanted = recipe.fill(recipe.networks["generator"].eval(), batch)
         found = load(*_resolved(weights))(image, hole)
     assert torch.allclose(found * hole, wanted * hole, atol=1e-5)
 
