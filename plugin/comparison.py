@@ -46,7 +46,7 @@ def compare(
         raise InputError("None of these backends takes drawn lines: leave --guide away.")
     for how, _ in jobs:
         state = status(info(how.backend))
-        if not state.ready:
+        if not state.ready and not how.weights:
             raise MissingError(f"{how.backend} {state.reason}")
     outcomes = []
     for index, (how, why) in enumerate(jobs):
