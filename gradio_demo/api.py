@@ -100,12 +100,12 @@ class Endpoints:
     async def _fill(self, picture: str, mask: str, exclude: str | None, how: FillOptions) -> Outcome:
         device = await aside(place, how)
         self.desk.jobs.check_room(device)
-        source = await aside(self._source, picture, mask, exclude)
+        source = await aside(self._source, picture, mask, exclude, info(how.backend).task == "restore")
         return await _finished(submit(self.desk.jobs, "fill", lambda m: fill(source, how, m), device, how.backend))
 
-    def _source(self, picture: str, mask: str, exclude: str | None) -> Source:
+    def _source(self, picture: str, mask: str, exclude: str | None, whole: bool = False) -> Source:
         opened = _decoded(picture, self.desk.limits)
-        hole = Hole(threshold(mask_array(_decoded(mask, self.desk.limits)), opened.size))
+        hole = Hole(threshold(mask_array(_decoded(mask, self.desk.limits)), opened.size), whole)
         barred = None if not exclude else threshold(mask_array(_decoded(exclude, self.desk.limits)), opened.size)
         return Source(opened, hole, barred)
 

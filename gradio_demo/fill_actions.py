@@ -72,7 +72,7 @@ def with_mask_file(visit: Visit, painted: Painted, backend: str, limits: Limits)
     if painted.mask_file is None:
         raise InputError("Choose a mask: a picture of the same size, white = fill this.")
     data = read(painted.mask_file, painted.mask_name, limits)
-    mask = uploaded_mask(data, painted.mask_name or "mask", photo, limits)
+    mask = uploaded_mask(data, painted.mask_name or "mask", photo, limits, whole=info(backend).task == "restore")
     paint = _urls(painted) | {"fill": paint_url(photo, mask)}
     return easel(photo, painted, paint, guided=backend in guided(), only=["fill"])
 
@@ -130,7 +130,8 @@ def picked(photo: Photo, painter: Any, painted: Painted, mask: Mask, take: bool,
 def prepared(visit: Visit, painted: Painted, how: FillOptions, limits: Limits) -> tuple[Photo, Source]:
     """The picture and what is painted on it, as the operation takes them."""
     photo = at_hand(visit, painted, limits)
-    return photo, source_of(photo, painted, bool(info(how.backend).guide))
+    backend = info(how.backend)
+    return photo, source_of(photo, painted, bool(backend.guide), whole=backend.task == "restore")
 
 
 def fill_options(

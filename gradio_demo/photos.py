@@ -170,17 +170,21 @@ def small_mask(mask: Mask, size: Size) -> Mask:
     return np.asarray(share) > 0.25
 
 
-def uploaded_mask(data: bytes, name: str, photo: Photo, limits: Limits) -> Mask:
-    """A mask file as a hole of the picture; raises `InputError` for another size, or nothing or all of it white."""
-    return Hole(threshold(mask_array(decode_picture(data, name, limits)), photo.picture.size)).mask
+def uploaded_mask(data: bytes, name: str, photo: Photo, limits: Limits, whole: bool = False) -> Mask:
+    """A mask file as a hole of the picture, which may be all of it if `whole` says so.
+
+    Raises:
+        InputError: it has another size, or nothing or too much of it is white.
+    """
+    return Hole(threshold(mask_array(decode_picture(data, name, limits)), photo.picture.size), whole).mask
 
 
-def source_of(photo: Photo, painted: Painted, guided: bool) -> Source:
-    """What is to be filled; raises `InputError` where nothing is painted."""
+def source_of(photo: Photo, painted: Painted, guided: bool, whole: bool = False) -> Source:
+    """What is to be filled, all of the picture too if `whole` says so; raises `InputError` where nothing is painted."""
     masks: Mapping[str, Mask | None] = {kind: mask_of(photo, painted.paint.get(kind, b"")) for kind in KINDS}
     if masks["fill"] is None:
         raise InputError(NOTHING_PAINTED)
-    return Source(photo.picture, Hole(masks["fill"]), masks["avoid"], masks["guide"] if guided else None)
+    return Source(photo.picture, Hole(masks["fill"], whole), masks["avoid"], masks["guide"] if guided else None)
 
 
 def easel(

@@ -65,13 +65,15 @@ class Bench:
         """The task that a visit has open."""
         return self.shelf.task(seat.task)
 
-    def on(self, listener: Callable[..., Any], act: Callable[..., Said], inputs: Sequence[Any] = ()) -> None:
-        """Let an event do something; `act` takes the seat and the values of the inputs."""
+    def on(
+        self, listener: Callable[..., Any], act: Callable[..., Said], inputs: Sequence[Any] = (), **how: Any
+    ) -> None:
+        """Let an event do something; `act` takes the seat and the values of the inputs, `how` is Gradio's."""
 
         def react(seat: Seat, *given: Any) -> Update:
-            return self.after(seat, lambda: act(seat, *given))
+            return self.after(seat, lambda: act(seat, *given)) or {self.pulse: gr.skip()}
 
-        listener(react, [self.seat, *inputs], self.places, concurrency_limit=None, **QUIET)
+        listener(react, [self.seat, *inputs], self.places, **{"concurrency_limit": None, **QUIET} | how)
 
     def on_press(self, listener: Callable[..., Any], act: Callable[[Seat, dict[str, Any]], Said]) -> None:
         """Let an event of a widget do something; `act(seat, data of the event)`."""
@@ -80,7 +82,8 @@ class Bench:
             data = event._data if isinstance(event._data, dict) else {}
             return self.after(seat, lambda: act(seat, data)) or {self.pulse: gr.skip()}
 
-        listener(react, [self.seat], self.places, **QUICK)
+        # Gradio would leave out a press while the one before it is on its way.
+        listener(react, [self.seat], self.places, trigger_mode="multiple", **QUICK)
 
     def wire_stage(self, buttons: StageButtons) -> None:
         """Let the buttons of a stage do what they say."""

@@ -89,6 +89,7 @@ class WordsPage:
         self.bench.on(self.accept.click, self.on_accept, [self.asked])
         for event in (self.answer.click, self.words.submit):
             self.bench.on(event, self.on_answer, [self.asked, self.words])
+        self.bench.on(self.words.change, self.on_write, [self.asked, self.words], trigger_mode="always_last")
         self.bench.wire_stage(self.buttons)
 
     def on_choose(self, seat: Seat, data: dict[str, Any]) -> str:
@@ -108,6 +109,14 @@ class WordsPage:
     def on_answer(self, seat: Seat, pair: float | None, words: str) -> Said:
         """A person gives the text."""
         return self._settled(seat, self.bench.task(seat).answer(_pair(pair), words).words)
+
+    def on_write(self, seat: Seat, pair: float | None, words: str) -> str:
+        """The text of the field is another one, by a person or since the proposed text of a question was put there."""
+        session = self.bench.task(seat)
+        for question in session.questions():
+            if question.pair == pair and question.words != words:
+                session.writing(question.pair, words)
+        return ""
 
     def _settled(self, seat: Seat, words: str) -> str:
         self.bench.shelf.forget("samples", seat.task)
@@ -133,6 +142,9 @@ def question_html(questions: Sequence[QuestionView], countdown_s: float) -> str:
     first, left = questions[0], questions[0].seconds_left
     more = f" {len(questions) - 1} more wait." if len(questions) > 1 else ""
     words = f"What should be better in {first.name}? '{first.words}' is taken unless you say something else.{more}"
+    if first.writing:
+        waits = "The countdown waits while you write."
+        return f'<div class="question"><p>{html.escape(words)} <b>{waits}</b></p></div>'
     share = min(1.0, left / countdown_s) if countdown_s else 0.0
     return (
         f'<div class="question"><p>{html.escape(words)} <b role="timer">{left:.0f} s</b></p>'

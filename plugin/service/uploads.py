@@ -32,15 +32,19 @@ class Upload:
     exclude: bytes | None = None
     guide: bytes | None = None
 
-    def source(self, limits: Limits) -> Source:
+    def source(self, limits: Limits, whole: bool = False) -> Source:
         """Decode everything.
+
+        Args:
+            limits: of each file.
+            whole: whether the mask may cover all of the picture, which is for backends that restore.
 
         Raises:
             InputError: one sentence about the first file that cannot be used; it names the field, not the file.
         """
         picture = read_picture_upload(self.picture, limits)
         size = picture.size
-        hole = Hole.from_array(_mask(self.mask, "mask", limits), size)
+        hole = Hole.from_array(_mask(self.mask, "mask", limits), size, whole)
         exclude = None if self.exclude is None else threshold(_mask(self.exclude, "exclude", limits), size)
         guide = None if self.guide is None else drawn_lines(_mask(self.guide, "guide", limits), size)
         return Source(picture, hole, exclude, guide)

@@ -32,7 +32,7 @@ def submit(jobs: Jobs, upload: Upload, request: JobRequest, limits: Limits) -> J
     if not state.ready:
         raise MissingError(f"{backend.name} {state.reason}")
     jobs.check_room(device)
-    source = upload.source(limits)
+    source = upload.source(limits, whole=backend.task == "restore")
 
     def work(monitor: Monitor) -> Result:
         return Result.of(fill_and_explain(source, how, why, monitor), upload.picture, limits)

@@ -27,10 +27,6 @@ from inpaint_lens.training.feedback.texts import improving
 from inpaint_lens.training.feedback.worker import work
 from PIL import Image, ImageOps
 
-pytestmark = pytest.mark.skipif(
-    not os.environ.get("INPAINT_LENS_LONG_TESTS"),
-    reason="trains for minutes beside a browser: set INPAINT_LENS_LONG_TESTS=1 to run it",
-)
 FOLDER = os.environ.get("INPAINT_LENS_SCREENSHOTS")
 RIPE = 400
 """Steps after which there is something to see; only for pictures of the documentation."""
@@ -147,6 +143,13 @@ def ripen(visitor: Any, where: str, step: int = RIPE) -> None:
         visitor.page.wait_for_function(reached, arg=[where, step])
 
 
+def between_questions(page: Any) -> None:
+    """Wait until the page has its answer and does not ask for a second; what is cut off would count as trouble."""
+    with page.expect_response("**/run/predict") as coming:
+        pass
+    coming.value.finished()
+
+
 def snap(visitor: Any, name: str) -> None:
     """A picture for the documentation, where a folder for them is named."""
     if FOLDER:
@@ -185,9 +188,8 @@ def test_a_task_is_made_and_its_first_training_is_watched_paused_and_ended(visit
         assert page.locator("#first-words textarea, #first-words input").first.is_disabled()
         display = page.locator("#samples-display")
         display.get_by_role("button", name="Prediction", exact=True).and_(page.locator(":enabled")).wait_for()
-        assert display.locator(".screen").get_attribute("data-shown") == "input"
-        display.locator(".screen").click()
-        assert display.locator(".screen").get_attribute("data-shown") == "prediction"
+        display.locator(".screen[data-shown=input]:enabled").click()
+        display.locator(".screen[data-shown=prediction]").wait_for()
         page.locator("#first-curve polyline.loss").wait_for()
         ripen(visitor, "#first-progress", 200)
         snap(visitor, "samples")
@@ -195,6 +197,7 @@ def test_a_task_is_made_and_its_first_training_is_watched_paused_and_ended(visit
         visitor.said("Training 1 is paused", "#first-progress")
         page.locator("#pause-first", has_text="Go on").click()
         visitor.said("Training 1 is running", "#first-progress")
+        between_questions(page)
         page.reload()
         page.locator("#fill").wait_for()
         visitor.tab("Train")
@@ -219,7 +222,7 @@ def test_a_picture_is_labelled_the_rule_adds_the_opposite_and_training_3_starts(
         visitor.button("Add new pictures")
     chooser.value.set_files(next((tasks / "data" / "views").iterdir()))
     visitor.said("New pictures among the third samples: 1.", "#train-status")
-    assert page.locator("#third-list button[data-id]").count() == 1
+    page.wait_for_function("document.querySelectorAll('#third-list button[data-id]').length === 1")
     page.locator("#third-kind").get_by_label("predictions", exact=True).check()
     page.locator("#third-list button", has_text="prediction").nth(3).wait_for()
     name = session.library.pairs()[1].name
@@ -230,6 +233,7 @@ def test_a_picture_is_labelled_the_rule_adds_the_opposite_and_training_3_starts(
     page.locator("#third-add").click()
     page.locator("#third-sayings li", has_text="by the rule").wait_for()
     page.locator("#third-sayings li", has_text="the hair is not clear").wait_for()
+    page.wait_for_function("!document.querySelector('#third-words textarea, #third-words input').value")
     page.locator("#third-words textarea, #third-words input").first.fill("there is noise")
     page.locator("#third-class").get_by_label("not true", exact=True).check()
     page.locator("#third-words textarea, #third-words input").first.press("Enter")
@@ -279,6 +283,10 @@ def test_words_are_accepted_and_given_while_training_2_goes_on(visit, task):
     asked = session.questions()[0]
     page.get_by_label(f"(pair {asked.pair})").wait_for()
     snap(visitor, "words")
+    page.get_by_label(f"(pair {asked.pair})").fill("the s")
+    page.locator("#question", has_text="The countdown waits while you write").wait_for()
+    page.get_by_label(f"(pair {asked.pair})").fill("")
+    page.locator("#question [role=timer]").wait_for()
     page.locator("#accept").click()
     visitor.said(f"The target text is '{asked.words}'", "#train-status")
     pair = answer_next(visitor, session, "the sky is not clear")
@@ -287,6 +295,14 @@ def test_words_are_accepted_and_given_while_training_2_goes_on(visit, task):
     page.locator("#second-progress .facts", has_text="similarity").wait_for()
     page.locator("#second-curve polyline.similarity").wait_for()
     ripen(visitor, "#second-progress", 60)
+    page.locator("#pause-second", has_text="Pause").click()
+    visitor.said("Training 2 is paused", "#second-progress")
+    page.locator("#pause-second", has_text="Go on").click()
+    visitor.said("Training 2 is running", "#second-progress")
+    page.locator("#stop-second").click()
+    visitor.said("Training 2 is stopped", "#second-progress")
+    page.locator("#start-second", has_text="Go on with training 2").click()
+    visitor.said("Training 2 is running", "#second-progress")
     page.locator("#end-second").click()
     visitor.said("Training 2 is done", "#second-progress")
     page.locator("#compare-words img").nth(1).wait_for()

@@ -258,6 +258,11 @@ def test_the_oldest_question_is_asked_with_its_time():
     assert "1 more" in text
 
 
+def test_a_question_tells_that_its_countdown_waits():
+    text = question_html([QuestionView(1, "a", "clear", 10.0, writing=True)], 10)
+    assert "waits while you write" in text and "timer" not in text
+
+
 def test_a_picture_that_was_deleted_has_no_url(tmp_path):
     path = write_pictures(tmp_path / "p", 1) / "view0.png"
     assert pictures.thumb(path).startswith("data:image/jpeg;base64,")

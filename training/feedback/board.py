@@ -80,18 +80,22 @@ class Board:
     def ask(self, pair: int, preset: str, seconds: float) -> TargetRow:
         """The target row of a pair; where there is none, a question is opened with the preset and a countdown."""
         with self.library.session() as session:
-            known = {"task_id": self.library.task_id, "pair_id": pair}
-            row = session.scalar(select(TargetRow).filter_by(**known))
-            if row is None:
-                with suppress(IntegrityError), session.begin_nested():
-                    session.add(TargetRow(**known, words=preset, said=preset, deadline=time.time() + seconds))
-                row = session.scalars(select(TargetRow).filter_by(**known)).one()
-            return row
+            return self._target(session, pair, words=preset, said=preset, deadline=time.time() + seconds)
+
+    def _target(self, session: Session, pair: int, **new: Any) -> TargetRow:
+        """The target row of a pair, made of `new` where there is none."""
+        known = {"task_id": self.library.task_id, "pair_id": pair}
+        row = session.scalar(select(TargetRow).filter_by(**known))
+        if row is None:
+            with suppress(IntegrityError), session.begin_nested():
+                session.add(TargetRow(**known, **new))
+            row = session.scalars(select(TargetRow).filter_by(**known)).one()
+        return row
 
     def settle(self, pair: int, words: str, said: str, source: str) -> None:
-        """Fix the target text of a pair; a person's answer is not overwritten by a preset."""
+        """Fix the target text of a pair, asked about or not; a person's answer is not overwritten by a preset."""
         with self.library.session() as session:
-            row = session.scalars(select(TargetRow).filter_by(task_id=self.library.task_id, pair_id=pair)).one()
+            row = self._target(session, pair, words=words, said=said, source=source, state="settled")
             if source == "preset" and row.source == "user":
                 row.state = "settled"
                 return
@@ -109,6 +113,14 @@ class Board:
                 raise InputError(f"Nothing is asked about pair {pair} now: wait until it is shown.")
             row.words, row.said, row.source, row.state = words, said, "user", "answered"
             return row
+
+    def postpone(self, pair: int, seconds: float) -> None:
+        """Let the open question about a pair wait for so long from now; nothing happens where there is none."""
+        with self.library.session() as session:
+            known = {"task_id": self.library.task_id, "pair_id": pair, "state": "open"}
+            row = session.scalar(select(TargetRow).filter_by(**known))
+            if row is not None:
+                row.deadline = time.time() + seconds
 
     def questions(self) -> list[TargetRow]:
         """Open questions with their pairs, the oldest first."""

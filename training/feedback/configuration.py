@@ -105,7 +105,7 @@ class TaskSettings:
     language: str = one_of("en", "zh")
     loss: str = one_of("mae", "mse")
     pixel_weight: float = number(1.0, 0)
-    similarity_weight: float = number(0.05, 0)
+    similarity_weight: float = number(0.025, 0)
     views: int = number(2, 1, 16)
     side: int = number(64, 24, 2048)
     countdown_seconds: float = number(0.0, 0, 3600)

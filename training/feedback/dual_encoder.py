@@ -20,6 +20,8 @@ QUIET_PX = 8
 """Side of the places in which energy is looked at."""
 FLOOR = 1e-4
 """Energy of the faintest detail that counts, about that of the rounding of 8 bits."""
+USUAL = 1e-2
+"""Energy of usual detail."""
 
 
 class TextEncoder(nn.Module):
@@ -62,7 +64,7 @@ class ImageEncoder(nn.Module):
         middle = F.gelu(self.middle(fine))
         coarse = F.gelu(self.coarse(middle))
         found = [statistic for level in (fine, middle, coarse) for statistic in _statistics(level)]
-        quiet = (F.avg_pool2d(parts.square(), QUIET_PX, QUIET_PX // 2) + FLOOR).log().mean((2, 3)) / 4
+        quiet = _level(F.avg_pool2d(parts.square(), QUIET_PX, QUIET_PX // 2) + FLOOR).mean((2, 3))
         return self.out(torch.cat([*found, *_moments(parts), quiet], 1))
 
     def _blurred(self, image: Tensor) -> Tensor:
@@ -80,7 +82,13 @@ def _statistics(features: Tensor) -> tuple[Tensor, ...]:
 
 def _moments(features: Tensor) -> tuple[Tensor, Tensor]:
     squared = features.square()
-    return (squared.mean((2, 3)) + FLOOR).log() / 4, (squared.square().mean((2, 3)) + FLOOR**2).log() / 8
+    second, fourth = squared.mean((2, 3)) + FLOOR, squared.square().mean((2, 3)) + FLOOR**2
+    return _level(second), _level(fourth.sqrt())
+
+
+def _level(energy: Tensor) -> Tensor:
+    """The logarithm, about 0 and of about the same spread in all pictures, for all of them to be told apart soon."""
+    return (energy / USUAL).log() / 2
 
 
 class DualEncoder(nn.Module):

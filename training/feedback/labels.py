@@ -52,7 +52,7 @@ class Labels:
         with self.library.session() as session:
             row = session.get(ThirdRow, third)
             if row is None or row.task_id != self.library.task_id:
-                raise InputError(f"There is no third sample {third}: `inpaint-lens feedback status` lists them.")
+                raise InputError(f"There is no third sample {third}: `inpaint-lens feedback label TASK` lists them.")
             for entry, source in zip(entries, ("user", "opposite"), strict=False):
                 self._store(row, entry, source)
             session.flush()

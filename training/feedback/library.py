@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import sqlite3
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Engine, create_engine, event, select
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm import Session, joinedload, sessionmaker
 
 from ...imaging.errors import InputError, LensError, MissingError
 from ...imaging.writing import write_bytes
@@ -22,6 +23,7 @@ from ..pictures import is_held_out, read_rgb
 from .tables import Base, PairRow, PictureRow, PredictionRow, TaskRow, ThirdRow
 
 RGB = NDArray[np.uint8]
+DATABASE = "library.sqlite"
 SAMPLES, PREDICTIONS = "pictures", "predictions"
 """Folders; predictions lie apart, so that the samples of a run do not change while it goes on."""
 WAIT_SECONDS = 30
@@ -42,9 +44,9 @@ class Library:
 
     def __init__(self, folder: Path, url: str = "", key: str = "task", name: str = "") -> None:
         self.folder, self.key = folder, key
-        self.url = url or f"sqlite:///{(folder / 'library.sqlite').absolute()}"
+        self.url = url or f"sqlite:///{(folder / DATABASE).absolute()}"
         try:
-            self.engine = _engine(self.url)
+            self.engine = _engine(url) if url else _own_engine((folder / DATABASE).absolute())
             Base.metadata.create_all(self.engine)
             self._sessions = sessionmaker(self.engine, expire_on_commit=False)
             self.task_id = self._task(name or key)
@@ -158,12 +160,10 @@ class Library:
         """All pairs by number, or only those that are held out or not."""
         with self.session() as session:
             query = select(PairRow).filter_by(task_id=self.task_id).order_by(PairRow.id)
+            query = query.options(joinedload(PairRow.first), joinedload(PairRow.second))
             if held_out is not None:
                 query = query.filter_by(held_out=held_out)
-            rows = list(session.scalars(query))
-            for row in rows:
-                _ = row.first, row.second
-            return rows
+            return list(session.scalars(query))
 
     def predictions(self, stage: str | None = None, pair: int | None = None, final: bool = True) -> list[PredictionRow]:
         """Predictions, the oldest first, with their pictures."""
@@ -173,10 +173,8 @@ class Library:
                 query = query.filter_by(stage=stage)
             if pair is not None:
                 query = query.filter_by(pair_id=pair)
-            rows = list(session.scalars(query.order_by(PredictionRow.id)))
-            for row in rows:
-                _ = row.picture
-            return rows
+            query = query.options(joinedload(PredictionRow.picture))
+            return list(session.scalars(query.order_by(PredictionRow.id)))
 
     def path(self, picture: PictureRow) -> Path:
         """The file of a picture."""
@@ -192,12 +190,12 @@ class Library:
                 "import the pictures again."
             ) from error
 
-    def check_files(self, rows: Sequence[PictureRow]) -> None:
+    def check_files(self, files: Collection[str]) -> None:
         """Raise `MissingError` where files of pictures were deleted."""
-        gone = [row.file for row in rows if not self.path(row).is_file()]
+        gone = sorted(file for file in files if not (self.folder / file).is_file())
         if gone:
             raise MissingError(
-                f"{len(gone)} of {len(rows)} pictures of the task in {self.folder} were deleted, first {gone[0]}: put "
+                f"{len(gone)} of {len(files)} pictures of the task in {self.folder} were deleted, first {gone[0]}: put "
                 "them back, or import the pictures again."
             )
 
@@ -210,6 +208,17 @@ def _engine(url: str) -> Engine:
         raise InputError(f"'{_shown(url)}' is no address of a database: write, for example, sqlite:///file.") from error
     if lite:
         event.listen(engine, "connect", _careful)
+    return engine
+
+
+def _own_engine(path: Path) -> Engine:
+    """The database in a task's folder, which must exist: one that was deleted is not to come again, empty."""
+
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(f"{path.as_uri()}?mode=rw", WAIT_SECONDS, uri=True, check_same_thread=False)
+
+    engine = create_engine(f"sqlite:///{path}", creator=connect)
+    event.listen(engine, "connect", _careful)
     return engine
 
 

@@ -16,6 +16,8 @@ from .tables import PairRow, ThirdRow
 from .tokens import encode
 
 FILE = "samples.json"
+MOST_REPEATED = 4
+"""How often a sample without a fault comes at most."""
 Manifest = dict[str, Any]
 """`train` and `held_out`: lists of items; `leading`: how many of `train` come first."""
 
@@ -38,6 +40,12 @@ def read_manifest(folder: Path, stage: str) -> Manifest:
         raise MissingError(f"{path} is missing or damaged: start the stage again.") from error
 
 
+def check_manifest(library: Library, manifest: Manifest) -> None:
+    """Raise `MissingError` where pictures were deleted that a stage has begun with."""
+    items = [*manifest["train"], *manifest["held_out"]]
+    library.check_files({item[key] for item in items for key in ("picture", "first", "second") if item.get(key)})
+
+
 def write_manifest(library: Library, labels: Labels, settings: TaskSettings, stage: str) -> Manifest:
     """Write down what a stage will train on.
 
@@ -56,7 +64,7 @@ def _pairs(library: Library, labels: Labels, stage: str) -> Manifest:
         raise InputError(
             "The task is empty: import pairs of pictures first, by `inpaint-lens feedback import` or `make`."
         )
-    library.check_files([picture for row in rows for picture in (row.first, row.second)])
+    library.check_files({picture.file for row in rows for picture in (row.first, row.second)})
     train = [row for row in rows if not row.held_out]
     if not train:
         raise InputError(f"All {len(rows)} pairs are held out: import more, or make held_out_share smaller.")
@@ -78,14 +86,26 @@ def _texts(library: Library, labels: Labels, settings: TaskSettings) -> Manifest
     rows = labels.third()
     if not rows:
         raise InputError("There are no third samples: import pictures first, by `inpaint-lens feedback import`.")
-    library.check_files([row.picture for row in rows])
+    library.check_files({row.picture.file for row in rows})
     train = _items(labels, [row for row in rows if not _held_out(row)])
     if not train:
         raise InputError("All third samples belong to pairs that are held out: import more pictures.")
+    held_out = _items(labels, [row for row in rows if _held_out(row)])
     if settings.second_model.kind == "small":
-        for item in train:
+        for item in train + held_out:
             encode(item["words"])
-    return {"train": train, "held_out": _items(labels, [row for row in rows if _held_out(row)]), "leading": 0}
+    return {"train": _balanced(train), "held_out": held_out, "leading": 0}
+
+
+def _balanced(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Items without a fault come as often as those with one, or nearly so.
+
+    There are first samples and predictions, both of which are faulty as a rule, to each good picture; a model that saw
+    them in these numbers would take pictures that are hard to judge for faulty ones.
+    """
+    good = [item for item in items if not item["fault"]]
+    faulty = len(items) - len(good)
+    return items + good * (min(MOST_REPEATED, round(faulty / len(good))) - 1 if good and faulty > len(good) else 0)
 
 
 def _held_out(row: ThirdRow) -> bool:

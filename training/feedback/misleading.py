@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ..recipes.protocol import Batch
 
-REACH = 10 / 255
+REACH = 4 / 255
 """Largest change of a pixel."""
 STEP = 1.25
 """Length of the step as a share of the reach (Wong et al. 2020, section 4.2)."""

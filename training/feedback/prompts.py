@@ -60,7 +60,6 @@ class Prompts:
             self.check(words)
         except InputError:
             words, source = self.preset(pair), "preset"
-        self.board.ask(pair, words, 0.0)
         self.board.settle(pair, words, said, source)
         return words
 

@@ -20,7 +20,7 @@ from . import decoys
 from .texts import dimension_of
 
 RGB = NDArray[np.uint8]
-MIXED_SHARE = 0.3
+MIXED_SHARE = 0.25
 """Of the faulty third samples, how many are mixed with the good picture."""
 KEPT = 64
 """Decoded pictures that stay in memory."""
@@ -97,8 +97,9 @@ class PairCrops:
 class TextCrops:
     """A crop of a third sample with one of its texts.
 
-    Item `i` is `image` uint8 `[3, S, S]`, `numbers` `[L]`, `label` float in [0, 1], `draw` int64, a seed for what else
-    is drawn, and `firm` bool: a faint change of the picture leaves the class as it is.
+    Item `i` is `image` and `better` uint8 `[3, S, S]`, `numbers` `[L]`, `label` float in [0, 1], `draw` int64, a seed
+    for what else is drawn, and two bools: `firm`, a faint change of the picture leaves the class as it is, and
+    `faulty`, the picture is as it was, with a fault by its text that `better` does not have.
 
     Some crops that are not sharp get a pattern; see `decoys`. Some faulty ones are mixed with the good picture of their
     pair, with the class mixed likewise (Zhang et al. 2018, section 2): similarity then rises step by step on the way
@@ -139,29 +140,42 @@ class TextCrops:
         item = self.items[which]
         picture = read(self.folder / item["picture"])
         cut = cutter(picture.shape, self.side, None if self.held_out else [self.seed, index])
-        image, label = cut(picture), float(item["label"])
+        plain, label = cut(picture), float(item["label"])
+        image, better = plain, self._better(plain, item, cut)
         if not self.held_out:
             rng = np.random.default_rng([self.seed, index, DECOY_SEED])
-            image, label = self._varied(image, label, item, cut, rng)
+            image, label = _varied(plain, better, label, item["fault"], rng)
+        faulty = torch.tensor(better is not None and image is plain)
         draw = torch.tensor(int(np.random.SeedSequence([self.seed, index, DRAW_SEED]).generate_state(1)[0]))
         numbers = self.numbers[which]
         # A faint change of all pixels is noise, so it makes words about noise untrue.
         firm = torch.tensor(dimension_of(item["words"]) != "noise")
-        return {"image": _tensor(image), "numbers": numbers, "label": torch.tensor(label), "draw": draw, "firm": firm}
+        return {
+            "image": _tensor(image),
+            "better": _tensor(plain if better is None else better),
+            "numbers": numbers,
+            "label": torch.tensor(label),
+            "draw": draw,
+            "firm": firm,
+            "faulty": faulty,
+        }
 
-    def _varied(
-        self, image: RGB, label: float, item: Any, cut: Callable[[RGB], RGB], rng: np.random.Generator
-    ) -> tuple[RGB, float]:
-        """A crop mixed with its better picture, or with a pattern, or as it is."""
-        chance = rng.random()
-        if item["better"] and chance < MIXED_SHARE:
-            better, share = cut(read(self.folder / item["better"])), rng.random()
-            if better.shape == image.shape:
-                mixed = np.rint((1 - share) * image + share * better).astype(np.uint8)
-                return mixed, (1 - share) * label + share * (1 - label)
-        elif item["fault"] == "sharpness" and chance < MIXED_SHARE + decoys.SHARE:
-            return decoys.with_pattern(image, rng), label
-        return image, label
+    def _better(self, image: RGB, item: Any, cut: Callable[[RGB], RGB]) -> RGB | None:
+        """The same crop of the better picture of a pair, where there is one of the same size."""
+        better = cut(read(self.folder / item["better"])) if item["better"] else None
+        return better if better is not None and better.shape == image.shape else None
+
+
+def _varied(image: RGB, better: RGB | None, label: float, fault: str, rng: np.random.Generator) -> tuple[RGB, float]:
+    """A crop mixed with its better picture, or with a pattern, or as it is."""
+    chance = rng.random()
+    if better is not None and chance < MIXED_SHARE:
+        share = rng.random()
+        mixed = np.rint((1 - share) * image + share * better).astype(np.uint8)
+        return mixed, (1 - share) * label + share * (1 - label)
+    if fault == "sharpness" and chance < MIXED_SHARE + decoys.SHARE:
+        return decoys.with_pattern(image, rng), label
+    return image, label
 
 
 @lru_cache(maxsize=KEPT)

@@ -12,7 +12,8 @@ Pages draw what they show from these, all of which are cheap enough to be asked 
 - page 2: `samples("first")`, of which those that training is at are `current`, each with the files of its input, good
   picture and newest prediction; `status` has the live loss, `curve` its course; `start("second")`;
 - page 3: `third_samples()`, `say(...)`, `forget(...)`, `complete_labelling()`, `start("third")`, `status("third")`;
-- page 4: `questions()` with seconds left and the proposed text; `answer(pair, words)` or `accept(pair)`;
+- page 4: `questions()` with seconds left and the proposed text; `answer(pair, words)` or `accept(pair)`, and
+  `writing(pair, words)` while somebody types;
   `samples("second")` lists the labelled ones first; `status("second").numbers` has `loss`, `mae` or `mse`, and
   `similarity`; `compare(pair)`;
 - any time: `pause`, `go_on`, `stop`, `end` a stage; `export(path)`.
@@ -39,8 +40,8 @@ from . import importing
 from .board import Board
 from .configuration import FILE, STAGES, TITLES, TaskSettings, read_task, write_task
 from .labels import Labels
-from .library import Library
-from .manifest import stage_folder, write_manifest
+from .library import DATABASE, Library
+from .manifest import check_manifest, read_manifest, stage_folder, write_manifest
 from .tables import PredictionRow, StageRow, TargetRow, ThirdRow
 from .texts import improving
 from .views import QuestionView, SampleView, StageView
@@ -49,6 +50,8 @@ STARTING_SECONDS = 60
 """How long a process may take to load before it is given up as dead."""
 LOCK_SECONDS = 5
 """How long a worker waits for its lock, which a look at the state may hold for a moment."""
+WRITING_SECONDS = 600
+"""How long a countdown waits for somebody who has written something and not sent it."""
 
 
 def create(folder: Path, settings: TaskSettings) -> Session:
@@ -68,6 +71,8 @@ def create(folder: Path, settings: TaskSettings) -> Session:
     if settings.database and settings.key == "task":
         # Tasks that share a database are told apart.
         settings = replace(settings, key=f"task-{time.time_ns():x}")
+    if not settings.database:
+        (folder / DATABASE).touch()
     Library(folder, settings.database, settings.key, settings.name).close()
     write_task(settings, folder)
     return Session(folder)
@@ -90,7 +95,7 @@ class Session:
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
         self.settings = read_task(self.folder)
-        if not self.settings.database and not (self.folder / "library.sqlite").is_file():
+        if not self.settings.database and not (self.folder / DATABASE).is_file():
             raise MissingError(
                 f"The library of the task in {folder} was deleted: put library.sqlite back, or begin anew."
             )
@@ -137,7 +142,8 @@ class Session:
         return self.folder / file
 
     def say(self, third: int, words: str, label: int | None) -> None:
-        """Label a third sample; its opposite is made too. See `Labels.say`."""
+        """Label a third sample; its opposite is made too. See `Labels.say`; a text that is too long is refused here."""
+        self._check_words(words)
         self.labels.say(third, words, label)
 
     def forget(self, text: int) -> None:
@@ -199,7 +205,9 @@ class Session:
         self.check_start(stage)
         place = stage_folder(self.folder, stage)
         going_on = (place / "run").is_dir() and self.board.read(stage).state != "done" and not anew
-        if not going_on or not (place / "samples.json").is_file():
+        if going_on and (place / "samples.json").is_file():
+            check_manifest(self.library, read_manifest(self.folder, stage))
+        else:
             write_manifest(self.library, self.labels, self.settings, stage)
         if not going_on:
             shutil.rmtree(place / "run", ignore_errors=True)
@@ -291,9 +299,13 @@ class Session:
     def questions(self) -> list[QuestionView]:
         """Pairs whose target text a person may give now, the oldest first."""
         return [
-            QuestionView(row.pair_id, row.pair.name, row.words, max(0.0, row.deadline - time.time()))
+            self._question(row.pair_id, row.pair.name, row.words, row.deadline - time.time())
             for row in self.board.questions()
         ]
+
+    def _question(self, pair: int, name: str, words: str, left: float) -> QuestionView:
+        countdown = self.settings.countdown_seconds
+        return QuestionView(pair, name, words, min(max(0.0, left), countdown), writing=left > countdown)
 
     def answer(self, pair: int, words: str) -> TargetRow:
         """Give or change the target text of a pair; a fault is turned into what would be better.
@@ -302,10 +314,19 @@ class Session:
             InputError: no words, too many, or the pair was never asked about.
         """
         target = improving(words)
-        self._check_target(target)
+        self._check_words(target)
         return self.board.answer(pair, target, words)
 
-    def _check_target(self, words: str) -> None:
+    def writing(self, pair: int, words: str) -> None:
+        """A person has begun to write about a pair: its countdown waits, and begins anew when nothing is left of it.
+
+        So that training does not wait for ever, it goes on `WRITING_SECONDS` after the last letter.
+        """
+        waiting = WRITING_SECONDS if words.strip() else 0.0
+        self.board.postpone(pair, self.settings.countdown_seconds + waiting)
+
+    def _check_words(self, words: str) -> None:
+        """Raise `InputError` for more words than the encoder takes; CLIP's tells only when it is loaded."""
         if self.settings.second_model.kind == "small":
             from .tokens import encode
 

@@ -87,9 +87,13 @@ class SampleView:
 
 @dataclass(frozen=True)
 class QuestionView:
-    """A question to the person: the text that will be taken for a pair in `seconds_left` unless another is given."""
+    """A question to the person: the text that will be taken for a pair in `seconds_left` unless another is given.
+
+    While somebody is `writing`, the countdown waits.
+    """
 
     pair: int
     name: str
     words: str
     seconds_left: float
+    writing: bool = False

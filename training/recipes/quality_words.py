@@ -15,14 +15,15 @@ from ..feedback.configuration import read_task
 from ..feedback.manifest import read_manifest
 from ..feedback.misleading import misleading
 from ..feedback.models import make_second
+from ..feedback.opponent import IMAGE, LABEL, make_opponent, oppose
 from ..feedback.samples import TextCrops
 from ..generators import load_exactly
 from ..optimisers import make_optimiser
 from ..settings import read_settings
-from .protocol import Batch, Phase, Samples, bare
+from .protocol import Batch, Phase, Samples, bare, held
 from .restoration import FeedbackSettings
 
-NETWORK = "words"
+NETWORK, OPPONENT = "words", "opponent"
 
 
 def judged_loss(logit: Tensor, batch: Batch) -> Tensor:
@@ -43,10 +44,12 @@ class QualityWordsRecipe:
         self.manifest = read_manifest(self.folder, self.stage)
         model = make_second(self.task.second_model)
         self.encode = model.encode
-        self.networks: dict[str, nn.Module] = {NETWORK: model}
+        self.networks: dict[str, nn.Module] = {NETWORK: model, OPPONENT: make_opponent()}
         self.frozen: Sequence[nn.Module] = ()
         self.averaged: Sequence[str] = (NETWORK,)
-        self.optimisers = {NETWORK: make_optimiser(model.parameters(), config.optimiser)}
+        self.optimisers = {
+            name: make_optimiser(network.parameters(), config.optimiser) for name, network in self.networks.items()
+        }
         self.current: list[int] = []
         labels = {item["label"] for item in self.manifest["train"]}
         if labels != {0, 1}:
@@ -61,11 +64,16 @@ class QualityWordsRecipe:
         return TextCrops(self.folder, items, self.encode, data.side, seed, held_out, len(files))
 
     def phases(self, step: int) -> Sequence[Phase]:
-        """One update."""
-        return [Phase(NETWORK, self._loss)]
+        """First the opponent, then the second model on what it made."""
+        return [Phase(OPPONENT, self._opposed), Phase(NETWORK, self._loss)]
+
+    def _opposed(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        with held(self.networks[NETWORK]) as words:
+            return oppose(self.networks[OPPONENT], words, batch), {}
 
     def _loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         network = self.networks[NETWORK]
+        batch = {**batch, "image": batch[IMAGE], "label": batch[LABEL]}
         return self._judged(network, {**batch, "image": misleading(bare(network), batch, judged_loss)})
 
     def _judged(self, network: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:

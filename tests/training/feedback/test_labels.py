@@ -1,11 +1,14 @@
 import time
+from contextlib import contextmanager
 from threading import Thread
 
 import pytest
 from inpaint_lens.imaging.errors import InputError
 from inpaint_lens.training.feedback.manifest import write_manifest
 from inpaint_lens.training.feedback.prompts import Prompts
+from inpaint_lens.training.feedback.tables import TargetRow
 from inpaint_lens.training.feedback.tokens import LENGTH, encode
+from sqlalchemy import event, select
 
 from .conftest import changed, drawing
 
@@ -62,8 +65,15 @@ def test_a_text_longer_than_the_encoder_takes_is_refused():
         encode("hair " * 40)
 
 
-def test_too_long_a_text_stops_the_third_training_before_it_starts(task):
-    task.say(of_kind(task, "first").id, "hair " * 40 + "is clear", 1)
+def test_too_long_a_text_is_not_stored(task):
+    with pytest.raises(InputError, match="the encoder takes 32"):
+        task.say(of_kind(task, "first").id, "hair " * 40 + "is clear", 1)
+    assert of_kind(task, "first").texts == []
+
+
+@pytest.mark.parametrize("index", range(8))
+def test_too_long_a_text_stops_the_third_training_before_it_starts(task, index):
+    task.labels.say(of_kind(task, "first", index).id, "hair " * 40 + "is clear", 1)
     with pytest.raises(InputError, match="the encoder takes 32"):
         task.prepare("third")
 
@@ -92,17 +102,45 @@ def test_words_about_a_prediction_come_before_those_about_its_first_sample(task)
     assert prompts(task).words([pair.id]) == ["hat clear"]
 
 
-def test_a_person_may_answer_while_the_countdown_runs(task):
+@contextmanager
+def asked(task, seconds):
+    """A worker asks about the first pair; inside, the question is there. Gives what the worker gets in the end."""
+    changed(task, countdown_seconds=seconds)
     pair, found = task.library.pairs()[0], []
-    asking = Thread(target=lambda: found.extend(prompts(task, 20).words([pair.id])))
+    asking = Thread(target=lambda: found.extend(prompts(task, seconds).words([pair.id])))
     asking.start()
-    deadline = time.monotonic() + 10
-    while not (questions := task.questions()) and time.monotonic() < deadline:
+    until = time.monotonic() + 10
+    while not task.questions() and time.monotonic() < until:
         time.sleep(0.01)
-    assert questions[0].pair == pair.id and 0 < questions[0].seconds_left <= 20
-    task.answer(pair.id, "the hair is blurred")
+    yield pair.id, found
     asking.join(10)
-    assert found == ["hair sharp"] and task.questions() == []
+    assert task.questions() == []
+
+
+def test_a_person_may_answer_while_the_countdown_runs(task):
+    with asked(task, 20) as (pair, found):
+        (question,) = task.questions()
+        assert question.pair == pair and 0 < question.seconds_left <= 20 and not question.writing
+        task.answer(pair, "the hair is blurred")
+    assert found == ["hair sharp"]
+
+
+def test_the_countdown_waits_for_who_writes_and_begins_anew_where_nothing_is_left(task):
+    with asked(task, 20) as (pair, found):
+        task.writing(pair, "the h")
+        assert task.board.target(pair).deadline > time.time() + 500 and task.questions()[0].writing
+        task.writing(pair, " ")
+        assert time.time() + 10 < task.board.target(pair).deadline <= time.time() + 20
+        assert not task.questions()[0].writing
+        task.answer(pair, "the hair is blurred")
+    assert found == ["hair sharp"]
+
+
+def test_writing_about_what_is_settled_asks_nothing_again(task):
+    pair = task.library.pairs()[0].id
+    prompts(task).words([pair])
+    task.writing(pair, "the hair")
+    assert task.questions() == [] and task.board.target(pair).state == "settled"
 
 
 def test_after_the_countdown_the_preset_is_taken(task):
@@ -143,3 +181,14 @@ def test_presets_are_chinese_where_the_task_is(task):
     session = changed(task, language="zh")
     session.labels.language = "zh"
     assert prompts(session).words([session.library.pairs()[0].id]) == ["画面清晰"]
+
+
+def test_what_is_settled_without_a_person_is_never_an_open_question(task):
+    states: list[str] = []
+    event.listen(task.library.engine, "commit", lambda connection: states.extend(_states(connection)))
+    prompts(task).words([pair.id for pair in task.library.pairs()])
+    assert set(states) == {"settled"}
+
+
+def _states(connection) -> list[str]:
+    return list(connection.execute(select(TargetRow.state)).scalars())

@@ -9,6 +9,8 @@ from inpaint_lens.training.feedback import degradations
 from inpaint_lens.training.feedback.configuration import TaskSettings, read_task
 from inpaint_lens.training.feedback.importing import likeness
 from inpaint_lens.training.feedback.session import Session, create
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
 
 from .conftest import SMALL, drawing, write_drawings
 
@@ -142,3 +144,30 @@ def test_a_wrong_address_of_a_database_is_told_without_its_password(tmp_path):
     with pytest.raises(InputError, match="no address of a database") as caught:
         create(tmp_path / "task", TaskSettings("x", database="oracel://me:secret@host/base"))
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("stage", ["first", "second"])
+def test_a_list_of_samples_takes_as_many_queries_for_many_pairs_as_for_few(empty, tmp_path, stage):
+    asked: list[str] = []
+    event.listen(empty.library.engine, "before_cursor_execute", lambda *given: asked.append(given[2]))
+    empty.samples(stage)  # makes the row of the stage
+    counts = []
+    for count in (2, 9):
+        empty.make_pairs(write_drawings(tmp_path / f"good{count}", count), ["blur"])
+        for row in empty.library.pairs():
+            empty.library.add_prediction(row.id, drawing(row.id + 50, 32), stage, 1, {}, final=True)
+        asked.clear()
+        views = empty.samples(stage)
+        assert len(views) == count and all(view.prediction for view in views)
+        counts.append(len(asked))
+    assert counts[0] == counts[1] > 0
+
+
+def test_a_database_that_is_deleted_under_an_open_task_does_not_come_again(task):
+    (task.folder / "library.sqlite").unlink()
+    task.library.close()
+    with pytest.raises(OperationalError):
+        task.library.pairs()
+    assert not (task.folder / "library.sqlite").exists()
+    with pytest.raises(MissingError, match="was deleted"):
+        Session(task.folder)

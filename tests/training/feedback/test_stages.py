@@ -169,18 +169,19 @@ def test_a_killed_worker_is_noticed_and_loses_at_most_one_interval(task, launche
     assert session.status("first").state == "stopped" and session.status("first").step > at.step - 5
 
 
-def test_a_run_that_was_stopped_ends_like_one_that_was_not(tmp_path, pictures):
+@pytest.mark.parametrize("stage", ["first", "third"])
+def test_a_run_that_was_stopped_ends_like_one_that_was_not(tmp_path, pictures, stage):
     results = []
     for name, stopped in (("straight", False), ("stopped", True)):
-        session = create(tmp_path / name, replace(SMALL, preview_every=0, first=StageSettings(steps=6, batch=2)))
+        session = create(tmp_path / name, replace(SMALL, preview_every=0, **{stage: StageSettings(steps=6, batch=4)}))
         session.make_pairs(pictures, ["blur"])
         if stopped:
-            session.prepare("first")
-            session.stop("first")
-            work(session.folder, "first")
-            assert session.status("first").state == "stopped" and session.status("first").step < 6
-        train(session, "first")
-        results.append(load_file(session.model("first")))
+            session.prepare(stage)
+            session.stop(stage)
+            work(session.folder, stage)
+            assert session.status(stage).state == "stopped" and session.status(stage).step < 6
+        train(session, stage)
+        results.append(load_file(session.model(stage)))
     assert all(torch.equal(results[0][key], results[1][key]) for key in results[0])
 
 
@@ -197,16 +198,17 @@ def test_two_tasks_do_not_write_to_one_anothers_files(tmp_path, pictures):
     assert files(two) == before and two.status("first").state == "waiting" and two.curve("first") == []
 
 
-def test_two_processes_give_the_same_result_as_one(tmp_path, pictures):
+@pytest.mark.parametrize("stage", ["first", "third"])
+def test_two_processes_give_the_same_result_as_one(tmp_path, pictures, stage):
     results = []
     for name, processes in (("one", 1), ("two", 2)):
         session = create(tmp_path / name, replace(SMALL, preview_every=0))
         session.make_pairs(pictures, ["blur"])
-        session.prepare("first")
-        command = worker_command(session.folder, "first", processes)
+        session.prepare(stage)
+        command = worker_command(session.folder, stage, processes)
         done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=LIMIT_SECONDS)
         assert done.returncode == 0, done.stderr[-2000:]
-        results.append(load_file(session.model("first")))
+        results.append(load_file(session.model(stage)))
     for key, value in results[0].items():
         torch.testing.assert_close(results[1][key], value, rtol=1e-4, atol=1e-5)
 
