@@ -17,6 +17,8 @@ SHARE = 0.25
 """Of the samples that are not sharp, how many get a pattern."""
 STRENGTH = (2.0, 40.0)
 """Range of the standard deviation of a pattern, in steps of 8 bits; small ones are as frequent as large ones."""
+DOTS = 2
+"""In a tile that has only a few."""
 COARSE = 3
 """Places along each side between which the strength of a pattern changes."""
 PERIODS = (2, 4, 4, 8)
@@ -56,5 +58,7 @@ def _tiled(height: int, width: int, channels: int, rng: np.random.Generator) -> 
     elif way < 0.3:
         tile = tile[:, :1] * np.ones_like(tile)
     elif way < 0.65:
-        tile = tile * (rng.random((period, period, 1)) < 2 / period**2)
+        dots = np.zeros(period**2)
+        dots[rng.choice(period**2, DOTS, replace=False)] = 1
+        tile = tile * dots.reshape(period, period, 1)
     return np.tile(tile, (-(-height // period), -(-width // period), 1))[:height, :width]

@@ -136,6 +136,6 @@ def test_the_third_training_tells_true_from_false_texts_on_held_out_pictures(tra
 def test_words_make_predictions_sharper_without_harm(trained):
     plain, truth = blurred(trained, trained.without)
     told, _ = blurred(trained, trained.with_words)
-    assert gradient_energy(told).mean() > 1.005 * gradient_energy(plain).mean()
+    assert gradient_energy(told).mean() > 1.02 * gradient_energy(plain).mean()
     assert true_detail(told, truth).mean() > true_detail(plain, truth).mean()
     assert psnr(told, truth).mean() > psnr(plain, truth).mean() - 0.3
