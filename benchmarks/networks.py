@@ -16,7 +16,7 @@ from typing import Any, cast
 import torch
 from inpaint_lens.backends.architectures import find_builder
 from inpaint_lens.backends.catalog import BUILT_IN
-from inpaint_lens.backends.network import NetworkBackend
+from inpaint_lens.backends.lens_small import GuidedCopies
 from inpaint_lens.backends.protocol import Backend, BackendInfo
 from inpaint_lens.backends.registry import load
 from inpaint_lens.weights_registry.catalog import entry
@@ -85,7 +85,7 @@ def main() -> None:
                 backend, count = random_backend(info, folder)
             else:
                 backend = load(info.name, "cpu")
-                count = sum(parameter.numel() for parameter in cast(NetworkBackend, backend).module.parameters())
+                count = sum(parameter.numel() for parameter in cast(GuidedCopies, backend).network.module.parameters())
             took, side = seconds(backend)
         size = "" if side == 512 else f" ({side})"
         commercial = "" if info.commercial_use else ", not for commercial use"
