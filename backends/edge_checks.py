@@ -15,7 +15,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from threading import Lock
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import torch
@@ -44,23 +44,6 @@ KEPT = 256
 """Calls whose choice of edges is remembered, so that explaining or reporting a fill does not check it again."""
 CHANNELS = (2, 3)
 """Of what the discriminators of edges and of pictures see."""
-
-
-@runtime_checkable
-class Checking(Protocol):
-    """A backend that makes several candidates of a fill, judges them, and tells what it thinks of each."""
-
-    def checks(
-        self,
-        image: Tensor,
-        hole: Tensor,
-        *,
-        exclude: Tensor | None = None,
-        guide: Tensor | None = None,
-        settings: Mapping[str, Value] | None = None,
-    ) -> list[list[dict[str, Any]]]:
-        """All candidates of each picture of a call with the same arguments, dropped ones too, as plain values."""
-        ...
 
 
 @dataclass(frozen=True)

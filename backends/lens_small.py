@@ -172,7 +172,7 @@ def combined(image: Tensor, hole: Tensor, drawn: Tensor, found: Sequence[Provena
 
 
 def blurred(images: Tensor, sigma_px: float) -> Tensor:
-    """Images `[N, C, H, W]` after a Gaussian, mirrored at the border; made at half the size, four times as fast.
+    """Images `[N, C, H, W]` after a Gaussian, mirrored at the border; made at half the size, which is faster.
 
     H and W are even, and above six sigmas.
     """

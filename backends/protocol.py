@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from ..imaging.monitor import Monitor
 from ..imaging.size_rule import SizeRule
@@ -182,4 +182,21 @@ class Copying(Protocol):
         settings: Mapping[str, Value] | None = None,
     ) -> Provenance:
         """The sources of every pixel that a call with the same arguments fills, for one picture."""
+        ...
+
+
+@runtime_checkable
+class Checking(Protocol):
+    """A backend that makes several candidates of a fill, judges them, and tells what it thinks of each."""
+
+    def checks(
+        self,
+        image: Tensor,
+        hole: Tensor,
+        *,
+        exclude: Tensor | None = None,
+        guide: Tensor | None = None,
+        settings: Mapping[str, Value] | None = None,
+    ) -> list[list[dict[str, Any]]]:
+        """All candidates of each picture of a call with the same arguments, dropped ones too, as plain values."""
         ...

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from ..attribution.heatmap import Scale, heat_rgba
 from ..attribution.outlines import REGION_COLOUR, outline, tidy_region
-from ..backends.edge_checks import Checking
-from ..backends.protocol import Backend
+from ..backends.protocol import Backend, Checking
 from ..backends.registry import load
 from ..imaging.box import Box
 from ..imaging.hole import Hole, Mask

@@ -20,7 +20,7 @@ from numba import njit
 VECTORS = 32
 """Loops over so many numbers at a time are vectorised without a rest."""
 SHRINK = 4
-"""By what factor the windows of the random search shrink; 2, as in the paper, takes twice as long and fills alike."""
+"""By what factor the windows of the random search shrink; 2, as in the paper, tries more sources and fills alike."""
 FAST_MATH = {"reassoc", "contract", "arcp", "nsz"}
 """Sums may be reordered, which vectorises them; infinities keep their meaning."""
 
